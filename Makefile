@@ -1,0 +1,46 @@
+# Everything a person or a CI job runs by hand; each target installs what it needs from the lock.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Bytecode is compiled once at install; a process that may not write it would compile 800 modules at every start.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo dev test test-all lint lock clean
+
+define install
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install -q --require-hashes -r requirements/installer.txt; }
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes --compile-bytecode -r requirements/$(1).txt
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+endef
+
+$(VENV)/installed-run: requirements/run.txt requirements/installer.txt pyproject.toml
+	$(call install,run)
+
+$(VENV)/installed-test: requirements/test.txt requirements/installer.txt pyproject.toml
+	$(call install,test)
+
+demo: $(VENV)/installed-run  ## install, then two days of the generated company through the whole loop
+	$(BIN)/loopctl demo
+
+dev: $(VENV)/installed-run  ## the sandbox and `dagster dev` together
+	$(BIN)/loopctl dev
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint  ## everything under 20 minutes on two cores
+	$(BIN)/python -m pytest -m "not long"
+
+test-all: lint  ## also what takes longer
+	$(BIN)/python -m pytest
+
+lock: $(VENV)/installed-run  ## resolve pyproject.toml anew into requirements/
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra fit -o requirements/run.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra test -o requirements/test.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) .loop dbt_signals/target dbt_signals/logs
