@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, Protocol, Self
 
@@ -62,6 +63,8 @@ class Request:
 
     key: str  # the idempotency key: the action's or the group's id, the same on every retry
     arguments: OperationArguments
+    # when the attempt began whose outcome is unknown; `reconcile` searches from there, and cannot prove absence without
+    attempted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,8 @@ class Operation:
     arguments: type[OperationArguments]
     idempotency: IdempotencyClass
     batch_size: int = 1  # requests that one external call carries at most
+    # argument fields that the destination shows as markup: values put into them are escaped, all others go as they are
+    rich_text: frozenset[str] = frozenset()
     description: str = ""
 
 
@@ -166,4 +171,6 @@ class LookupFailed(Exception):
     """An enrichment lookup that could not be answered; the work it was for stays waiting."""
 
     def __init__(self, destination: str, lookup: str, detail: str) -> None:
-        super().__init__(f"{destination}: lookup {lookup!r} failed: {detail}. Nothing was sent; the work stays waiting.")
+        super().__init__(
+            f"{destination}: lookup {lookup!r} failed: {detail}. Nothing was sent; the work stays waiting."
+        )

@@ -1,0 +1,56 @@
+"""The light location: sensors, action jobs, and checks on what was done. It imports neither dbt nor a vendor's SDK."""
+
+from __future__ import annotations
+
+from dagster import AssetSelection, AssetSpec, Definitions, ScheduleDefinition, define_asset_job
+
+from dagster_project.contracts.catalog import CatalogSignal
+from dagster_project.detect.sensors import build_sensor
+from dagster_project.ledger.database import Database
+from dagster_project.respond.bindings import bind_roles, is_all_sandbox
+from dagster_project.respond.jobs import actions_key, build_job
+from dagster_project.runtime import LedgerDesk, catalog, surroundings
+from dagster_project.settings import settings
+from dagster_project.verify.action_checks import build_action_checks
+
+
+def _ledger() -> Database:
+    return surroundings().database
+
+
+def _actions_asset(signal: CatalogSignal) -> AssetSpec:
+    return AssetSpec(
+        key=actions_key(signal.name),
+        deps=[signal.name],
+        description=f"What was done about {signal.name}, by {signal.version.playbook.name}.",
+        group_name="actions",
+        owners=[signal.spec.owner] if signal.spec.owner.startswith("team:") or "@" in signal.spec.owner else None,
+        tags={word: "" for word in signal.spec.classification},
+        metadata={"mode": signal.spec.mode.value, "playbook": signal.version.playbook.name},
+    )
+
+
+_signals = list(catalog().signals.values())
+_jobs = {signal.name: build_job(signal, surroundings) for signal in _signals}
+_verify = define_asset_job("verify_actions", AssetSelection.all_asset_checks())
+
+defs = Definitions(
+    assets=[_actions_asset(signal) for signal in _signals],
+    sensors=[
+        build_sensor(
+            signal,
+            _jobs[signal.name],
+            LedgerDesk(),
+            claim_limit=settings().claim_limit,
+            runs_in_flight=settings().runs_in_flight,
+            interval_seconds=settings().sensor_interval_seconds,
+            is_running_by_default=is_all_sandbox(catalog(), bind_roles(settings())),
+        )
+        for signal in _signals
+    ],
+    jobs=[*_jobs.values(), _verify],
+    asset_checks=[
+        check for signal in _signals for check in build_action_checks(signal, actions_key(signal.name), _ledger)
+    ],
+    schedules=[ScheduleDefinition(job=_verify, cron_schedule=settings().verify_cron)],
+)

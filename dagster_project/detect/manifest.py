@@ -1,0 +1,202 @@
+"""Reads the signals out of dbt's manifest: each one whole and checked, or quarantined with its problems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dagster_project.contracts.catalog import CaptureRelations, CatalogModel, Column, Problem
+from dagster_project.contracts.signal import SignalSpec
+from dagster_project.contracts.validation import line_of, problems_of
+
+# The contract every signal has, by kind of type; dialects name the types differently.
+CONTRACT_COLUMNS: dict[str, tuple[str, ...]] = {
+    "entity_id": ("text", "varchar", "string", "character varying"),
+    "severity": ("text", "varchar", "string", "character varying"),
+    "score": ("double", "double precision", "float", "float8", "float64", "numeric", "decimal"),
+    "reason": ("text", "varchar", "string", "character varying"),
+    "observed_at": ("timestamp", "timestamp without time zone", "timestamp_ntz", "timestamptz", "datetime"),
+}
+
+
+@dataclass(frozen=True)
+class SignalDraft:
+    """A signal as its two files say it, before its playbook is looked at."""
+
+    name: str
+    unique_id: str
+    relation: str
+    description: str
+    columns: dict[str, Column]
+    spec: SignalSpec
+    sources: tuple[str, ...]
+    tests: tuple[str, ...]
+    sql_file: str
+    yml_file: str
+    yml_text: str
+    spec_path: tuple[str | int, ...]  # where the signal's spec stands in its YAML
+
+    def problem(self, key: str, message: str, remedy: str = "") -> Problem:
+        line = line_of(self.yml_text, [*self.spec_path, *key.split(".")])
+        return Problem(file=self.yml_file, line=line, key=key, message=message, remedy=remedy)
+
+
+@dataclass(frozen=True)
+class ManifestSignals:
+    drafts: dict[str, SignalDraft]
+    quarantined: dict[str, tuple[Problem, ...]]
+
+
+def is_signal(node: Mapping[str, Any]) -> bool:
+    return node["resource_type"] == "model" and "signals" in node["fqn"][:-1]
+
+
+def read_signals(manifest: Mapping[str, Any], dbt_project_dir: Path) -> ManifestSignals:
+    """Every model of the signals folder, as a draft or quarantined.
+
+    Parameters: dbt's manifest as parsed JSON; the dbt project's folder, for the lines of problems.
+    """
+    drafts: dict[str, SignalDraft] = {}
+    quarantined: dict[str, tuple[Problem, ...]] = {}
+    for node in sorted((n for n in manifest["nodes"].values() if is_signal(n)), key=lambda n: n["name"]):
+        result = _read_signal(node, manifest, dbt_project_dir)
+        if isinstance(result, SignalDraft):
+            drafts[node["name"]] = result
+        else:
+            quarantined[node["name"]] = tuple(result)
+    return ManifestSignals(drafts=drafts, quarantined=quarantined)
+
+
+def _read_signal(
+    node: Mapping[str, Any], manifest: Mapping[str, Any], dbt_project_dir: Path
+) -> SignalDraft | list[Problem]:
+    yml_file = (node.get("patch_path") or "").partition("://")[2]
+    sql_file = node["original_file_path"]
+    if not yml_file:
+        return [
+            Problem(file=sql_file, message="this signal has no YAML file", remedy=f"add {node['name']}.yml beside it")
+        ]
+    text = (dbt_project_dir / yml_file).read_text(encoding="utf-8")
+    spec_path: tuple[str | int, ...] = ("models", node["name"], "config", "meta", "signal")
+    problems = _contract_problems(node, yml_file, text)
+    meta = node["config"].get("meta", {}).get("signal")
+    if not isinstance(meta, dict):
+        line = line_of(text, spec_path)
+        message = "config.meta.signal is missing"
+        return [
+            *problems,
+            Problem(file=yml_file, line=line, message=message, remedy="say entity, owner, playbook and SLAs there"),
+        ]
+    try:
+        spec = SignalSpec.model_validate(meta)
+    except ValidationError as error:
+        return [*problems, *problems_of(error, SignalSpec, yml_file, text, spec_path)]
+    if problems:
+        return problems
+    return SignalDraft(
+        name=node["name"],
+        unique_id=node["unique_id"],
+        relation=node["relation_name"],
+        description=node.get("description", ""),
+        columns=columns_of(node),
+        spec=spec,
+        sources=tuple(sorted(_dated_sources(node, manifest))),
+        tests=tuple(sorted(_error_tests(node, manifest))),
+        sql_file=sql_file,
+        yml_file=yml_file,
+        yml_text=text,
+        spec_path=spec_path,
+    )
+
+
+def _contract_problems(node: Mapping[str, Any], yml_file: str, text: str) -> list[Problem]:
+    def problem(key: list[str | int], message: str, remedy: str) -> Problem:
+        line = line_of(text, ["models", node["name"], *key])
+        return Problem(file=yml_file, line=line, key=".".join(map(str, key)), message=message, remedy=remedy)
+
+    problems = []
+    if node["config"]["materialized"] != "table":
+        found = f"a signal is materialized as a table, not as {node['config']['materialized']}"
+        problems.append(problem(["config", "materialized"], found, "leave `materialized` out; the folder sets it"))
+    if not node["config"].get("contract", {}).get("enforced"):
+        problems.append(problem(["config", "contract"], "the dbt contract is not enforced", "leave it to the folder"))
+    columns = {name.lower(): column for name, column in node["columns"].items()}
+    for name, types in CONTRACT_COLUMNS.items():
+        declared = (columns.get(name, {}).get("data_type") or "").lower().partition("(")[0].strip()
+        if name not in columns:
+            problems.append(
+                problem(["columns"], f"the column {name!r} is missing", f"add it with data_type: {types[0]}")
+            )
+        elif declared not in types:
+            wanted = f"data_type {declared or '(none)'!r} where {types[0]!r} is needed"
+            problems.append(problem(["columns", name], wanted, f"set data_type: {types[0]} and cast in the SQL"))
+    return problems
+
+
+def columns_of(node: Mapping[str, Any]) -> dict[str, Column]:
+    return {
+        name.lower(): Column(
+            type=(column.get("data_type") or "").lower(),
+            description=column.get("description", ""),
+            is_pii=bool((column.get("config", {}).get("meta") or column.get("meta") or {}).get("pii", False)),
+        )
+        for name, column in node["columns"].items()
+    }
+
+
+def _dated_sources(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> set[str]:
+    """The sources above a node that say when they were loaded; the capture judges staleness by exactly these."""
+    found: set[str] = set()
+    waiting, seen = list(node["depends_on"]["nodes"]), set()
+    while waiting:
+        unique_id = waiting.pop()
+        if unique_id in seen:
+            continue
+        seen.add(unique_id)
+        if unique_id.startswith("source."):
+            source = manifest["sources"][unique_id]
+            if source.get("loaded_at_field"):
+                found.add(f"{source['source_name']}.{source['name']}")
+        else:
+            waiting.extend(manifest["nodes"].get(unique_id, {}).get("depends_on", {}).get("nodes", []))
+    return found
+
+
+def _error_tests(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> set[str]:
+    return {
+        test["unique_id"]
+        for test in manifest["nodes"].values()
+        if test["resource_type"] == "test"
+        and node["unique_id"] in test["depends_on"]["nodes"]
+        and test["config"].get("severity", "ERROR").upper() == "ERROR"
+    }
+
+
+def read_models(manifest: Mapping[str, Any]) -> dict[str, CatalogModel]:
+    """Every model of the project by name, for enrichment to read."""
+    return {
+        node["name"]: CatalogModel(name=node["name"], relation=node["relation_name"], columns=columns_of(node))
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and not is_signal(node)
+    }
+
+
+def capture_relations(manifest: Mapping[str, Any]) -> CaptureRelations:
+    """Where the capture writes: the target's own schema, which any unprefixed model's relation names."""
+    node = next(n for n in manifest["nodes"].values() if n["resource_type"] == "model")
+    quoted = node["relation_name"].rpartition(".")[0]
+    mark = node["relation_name"][-1] if node["relation_name"][-1] in '"`' else ""
+
+    def relation(name: str) -> str:
+        return f"{quoted}.{mark}{name}{mark}"
+
+    return CaptureRelations(
+        incarnation=relation("signal_incarnation"),
+        builds=relation("signal_builds"),
+        events=relation("signal_events"),
+        state=relation("signal_state"),
+    )

@@ -1,0 +1,94 @@
+"""One sensor a signal: takes what is newly flagged into the ledger and asks for the runs that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from dagster import (
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    JobDefinition,
+    RunRequest,
+    RunsFilter,
+    SensorDefinition,
+    SensorEvaluationContext,
+    SensorResult,
+    SkipReason,
+    sensor,
+)
+
+from dagster_project.contracts.catalog import CatalogSignal
+from dagster_project.detect.warehouse_reading import WarehouseUnavailable
+
+IN_FLIGHT = [
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+
+
+class Desk(Protocol):
+    """What a sensor asks of the ledger."""
+
+    def catch_up(self, signal: str) -> Sequence[str]:
+        """Takes new builds in; returns a line on each. Raises WarehouseUnavailable."""
+        ...
+
+    def due(self, signal: str) -> int:
+        """How much work a run could take now, counted up to a bound."""
+        ...
+
+
+def runs_missing(due: int, in_flight: int, claim_limit: int, at_most: int) -> int:
+    """How many runs to ask for: enough for the due work, no more than the cap, less those that are under way."""
+    wanted = min(at_most, -(-due // claim_limit))
+    return max(0, wanted - in_flight)
+
+
+def build_sensor(
+    signal: CatalogSignal,
+    job: JobDefinition,
+    desk: Desk,
+    claim_limit: int,
+    runs_in_flight: int,
+    interval_seconds: int,
+    is_running_by_default: bool,
+) -> SensorDefinition:
+    """The sensor of one signal. A run request carries no ids and no data: the run claims what is due then."""
+    status = DefaultSensorStatus.RUNNING if is_running_by_default else DefaultSensorStatus.STOPPED
+
+    @sensor(
+        name=f"watch_{signal.name}",
+        description=f"New builds of {signal.name} into the ledger; runs of {job.name} for due work.",
+        job=job,
+        minimum_interval_seconds=interval_seconds,
+        default_status=status,
+        tags={"signal": signal.name},
+    )
+    def watch(context: SensorEvaluationContext) -> SensorResult | SkipReason:
+        news = _catch_up(context, desk, signal.name)
+        due = desk.due(signal.name)
+        running = context.instance.get_runs_count(RunsFilter(job_name=job.name, statuses=IN_FLIGHT))
+        missing = runs_missing(due, running, claim_limit, runs_in_flight)
+        summary = f"{'; '.join(news)}. {due} due, {running} runs under way"
+        if not missing:
+            return SkipReason(summary)
+        context.log.info(summary)
+        return SensorResult(run_requests=[RunRequest(tags={"signal": signal.name}) for _ in range(missing)])
+
+    return watch
+
+
+def _catch_up(context: SensorEvaluationContext, desk: Desk, signal: str) -> Sequence[str]:
+    """What was taken in, in words. A warehouse that cannot be read now is a reason, not a failure: due work goes on."""
+    try:
+        news = desk.catch_up(signal)
+    except WarehouseUnavailable as error:
+        context.log.warning(str(error))
+        return [f"warehouse not read: {error}"]
+    for line in news:
+        context.log.info(line)
+    return news or ["no new build"]

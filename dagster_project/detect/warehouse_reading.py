@@ -1,0 +1,216 @@
+"""Reads builds, events and enrichment rows from the warehouse through short read-only connections."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from dagster_project.contracts.catalog import CaptureRelations
+from dagster_project.contracts.event import Build, SignalEvent
+from dagster_project.contracts.vocabulary import Kind, Severity
+from dagster_project.contracts.warehouse import DuckDBTarget, PostgresTarget, WarehouseTarget
+
+LOCK_WAIT_SECONDS = 8.0
+IDS_PER_QUERY = 1000
+
+
+class WarehouseUnavailable(Exception):
+    """The warehouse cannot be read now (locked, down, or not built yet); the next pass catches up."""
+
+
+class WarehouseConnection(Protocol):
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query whose parameters are written as %s."""
+        ...
+
+
+class _DuckDB:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        found: list[tuple[Any, ...]] = self._connection.execute(sql.replace("%s", "?"), list(parameters)).fetchall()
+        return found
+
+
+class _Postgres:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, tuple(parameters))
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
+
+
+@contextlib.contextmanager
+def connect(target: WarehouseTarget) -> Iterator[WarehouseConnection]:
+    """A read-only connection, held as briefly as possible. Raises WarehouseUnavailable."""
+    if isinstance(target, DuckDBTarget):
+        with contextlib.closing(_open_duckdb(target)) as connection:
+            yield _DuckDB(connection)
+    else:
+        with contextlib.closing(_open_postgres(target)) as connection:
+            yield _Postgres(connection)
+
+
+def _open_duckdb(target: DuckDBTarget) -> Any:
+    """Waits a little for a writer to let go of the file: DuckDB admits one writing process, or several that read."""
+    import duckdb
+
+    if not target.path.exists():
+        raise WarehouseUnavailable(
+            f"{target.path} does not exist yet; land data and run `dbt build` (or `loopctl tick`)"
+        )
+    give_up_at = time.monotonic() + LOCK_WAIT_SECONDS
+    delay = 0.05
+    while True:
+        try:
+            return duckdb.connect(str(target.path), read_only=True)
+        except duckdb.IOException as error:
+            if time.monotonic() + delay > give_up_at:
+                raise WarehouseUnavailable(
+                    f"{target.path} is being written by another process: {_short(error)}"
+                ) from error
+            time.sleep(delay)
+            delay = min(2 * delay, 1.0)
+
+
+def _open_postgres(target: PostgresTarget) -> Any:
+    import psycopg2
+
+    try:
+        connection = psycopg2.connect(
+            host=target.host,
+            port=target.port,
+            user=target.user,
+            password=target.password.get_secret_value(),
+            dbname=target.database,
+            connect_timeout=10,
+        )
+    except psycopg2.OperationalError as error:
+        raise WarehouseUnavailable(
+            f"PostgreSQL at {target.host}:{target.port} cannot be reached: {_short(error)}"
+        ) from error
+    connection.set_session(readonly=True, autocommit=True)
+    return connection
+
+
+def _short(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200]
+
+
+@contextlib.contextmanager
+def reading(target: WarehouseTarget) -> Iterator[WarehouseConnection]:
+    """As `connect`, with every failure of a query told as WarehouseUnavailable."""
+    with connect(target) as connection:
+        try:
+            yield connection
+        except WarehouseUnavailable:
+            raise
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] in ("duckdb", "_duckdb", "psycopg2"):
+                raise WarehouseUnavailable(f"a query failed: {_short(error)}") from error
+            raise
+
+
+def _utc(moment: datetime) -> datetime:
+    """The capture writes moments in UTC without a zone."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def incarnation_of(connection: WarehouseConnection, capture: CaptureRelations) -> str:
+    return str(connection.rows(f"select max(incarnation_id) from {capture.incarnation}")[0][0])
+
+
+_BUILD_COLUMNS = (
+    "build_id, signal, build_no, is_baseline, code_version, criteria_version, data_as_of, population, flagged, "
+    "opened, escalated, resolved, captured_at, released_at"
+)
+
+
+def released_builds(connection: WarehouseConnection, capture: CaptureRelations, signal: str) -> list[Build]:
+    """Every released build of a signal, oldest first. There is no watermark: what the ledger lacks is what is new."""
+    rows = connection.rows(
+        f"select {_BUILD_COLUMNS} from {capture.builds} "
+        "where signal = %s and status = 'captured' and released_at is not null order by build_no",
+        [signal],
+    )
+    return [
+        Build(
+            build_id=row[0],
+            signal=row[1],
+            build_no=int(row[2]),
+            is_baseline=bool(row[3]),
+            code_version=row[4] or "",
+            criteria_version=row[5] or "",
+            data_as_of=_utc(row[6]),
+            population=None if row[7] is None else int(row[7]),
+            flagged=int(row[8]),
+            opened=int(row[9]),
+            escalated=int(row[10]),
+            resolved=int(row[11]),
+            captured_at=_utc(row[12]),
+            released_at=_utc(row[13]),
+        )
+        for row in rows
+    ]
+
+
+def newest_captured_no(connection: WarehouseConnection, capture: CaptureRelations, signal: str) -> int:
+    rows = connection.rows(f"select max(build_no) from {capture.builds} where signal = %s", [signal])
+    return int(rows[0][0] or 0)
+
+
+def events_of(connection: WarehouseConnection, capture: CaptureRelations, build_id: str) -> list[SignalEvent]:
+    rows = connection.rows(
+        "select event_id, build_id, signal, entity_id, episode, kind, severity, score, observed_at, emitted_at, row_json "
+        f"from {capture.events} where build_id = %s",
+        [build_id],
+    )
+    return [
+        SignalEvent(
+            event_id=row[0],
+            build_id=row[1],
+            signal=row[2],
+            entity_id=row[3],
+            episode=int(row[4]),
+            kind=Kind(row[5]),
+            severity=Severity(row[6]),
+            score=None if row[7] is None else float(row[7]),
+            observed_at=_utc(row[8]),
+            emitted_at=_utc(row[9]),
+            row_json=row[10],
+        )
+        for row in rows
+    ]
+
+
+def flagged_severities(connection: WarehouseConnection, relation: str) -> dict[str, Severity]:
+    """Who is flagged now, and how severely: the signal's own table."""
+    return {row[0]: Severity(row[1]) for row in connection.rows(f"select entity_id, severity from {relation}")}
+
+
+def rows_by_key(
+    connection: WarehouseConnection, relation: str, key: str, columns: Sequence[str], values: Sequence[str]
+) -> dict[str, Mapping[str, Any]]:
+    """Rows of a model by the text of their key; the first one where a key stands twice."""
+    found: dict[str, Mapping[str, Any]] = {}
+    listed = ", ".join(columns)
+    for start in range(0, len(values), IDS_PER_QUERY):
+        some = list(values[start : start + IDS_PER_QUERY])
+        marks = ", ".join(["%s"] * len(some))
+        sql = f"select cast({key} as varchar), {listed} from {relation} where cast({key} as varchar) in ({marks})"
+        for row in connection.rows(sql, some):
+            found.setdefault(str(row[0]), dict(zip(columns, row[1:], strict=True)))
+    return found
+
+
+def do_not_contact_rows(connection: WarehouseConnection, relation: str) -> list[tuple[str, str, str, datetime]]:
+    """(entity, entity_id, reason, since) of everyone who must not be contacted."""
+    rows = connection.rows(f"select entity_type, entity_id, reason, since_at from {relation}")
+    return [(str(row[0]), str(row[1]), str(row[2] or ""), _utc(row[3])) for row in rows]

@@ -1,0 +1,129 @@
+"""Gives due work to runs under a lease, most severe first, and takes it back from runs that are gone."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, update
+
+from dagster_project.ledger.database import Database
+from dagster_project.ledger.gates import Claim, blocked_destinations, is_paused
+from dagster_project.ledger.schema import actions
+from dagster_project.ledger.sweep import SweepPolicy, sweep_expired
+from dagster_project.ledger.transitions import chunks
+
+
+def _due(signal: str, now: datetime, blocked: Iterable[str]) -> list[ColumnElement[bool]]:
+    """Work that may be taken: ready, due, held by nobody, its destination open. A member goes with its group."""
+    return [
+        actions.c.signal == signal,
+        actions.c.state == "waiting",
+        actions.c.group_id.is_(None),
+        actions.c.is_ready,
+        actions.c.due_at <= now,
+        or_(actions.c.lease_until.is_(None), actions.c.lease_until <= now),
+        actions.c.destination.notin_(sorted(blocked)),
+    ]
+
+
+def due_count(database: Database, signal: str, at_most: int = 1000) -> int:
+    """How many actions and groups a run could take now, counted up to a bound."""
+    with database.reading() as connection:
+        now = database.now()
+        if is_paused(connection, signal):
+            return 0
+        some = (
+            select(actions.c.action_id).where(*_due(signal, now, blocked_destinations(connection, now))).limit(at_most)
+        )
+        return connection.execute(select(func.count()).select_from(some.subquery())).scalar_one()
+
+
+def claim(
+    database: Database, signal: str, run_id: str, limit: int, lease_within: timedelta, sweeping: SweepPolicy
+) -> Claim:
+    """Leases the most severe due work of a signal, together with the rest of the same events.
+
+    Attempts that a dead run left open are settled first, in the same transaction: no work is taken while one of its
+    calls may still have had its effect unnoticed.
+    Parameters: the signal; who claims; how many due actions and groups at most; how long the lease holds unless
+    renewed; how to settle what dead runs left. An empty claim has count 0.
+    """
+    token = uuid.uuid4().hex
+
+    def work(connection: Connection) -> int:
+        now = database.now()
+        sweep_expired(connection, sweeping, now)
+        if is_paused(connection, signal):
+            return 0
+        blocked = blocked_destinations(connection, now)
+        picked = connection.execute(_pick(signal, now, blocked, limit, database.is_postgres)).all()
+        _lease(connection, [row.action_id for row in picked], token, now, now + lease_within)
+        _lease_rest(connection, picked, token, now, now + lease_within)
+        return len(picked)
+
+    return Claim(token=token, signal=signal, run_id=run_id, count=database.write(work))
+
+
+def _pick(signal: str, now: datetime, blocked: set[str], limit: int, locks: bool) -> Select[Any]:
+    due = (
+        select(actions.c.action_id, actions.c.event_id, actions.c.is_group)
+        .where(*_due(signal, now, blocked))
+        .order_by(actions.c.severity_rank.desc(), actions.c.due_at)
+        .limit(limit)
+    )
+    return due.with_for_update(skip_locked=True) if locks else due
+
+
+def _lease(connection: Connection, action_ids: Sequence[str], token: str, now: datetime, until: datetime) -> None:
+    """Leases what is still waiting and held by nobody else."""
+    for ids in chunks(action_ids):
+        connection.execute(
+            update(actions)
+            .where(
+                actions.c.action_id.in_(ids),
+                actions.c.state == "waiting",
+                or_(actions.c.lease_until.is_(None), actions.c.lease_until <= now),
+            )
+            .values(lease_token=token, lease_until=until)
+        )
+
+
+def _lease_rest(connection: Connection, picked: Sequence[Row[Any]], token: str, now: datetime, until: datetime) -> None:
+    """The other waiting actions of the picked events, and the groups they belong to: they may become ready in this run."""
+    event_ids = {row.event_id for row in picked if row.event_id}
+    for ids in chunks([row.action_id for row in picked if row.is_group]):
+        members = select(actions.c.event_id).where(actions.c.group_id.in_(ids))
+        event_ids |= set(connection.execute(members).scalars())
+    for some in chunks(sorted(event_ids)):
+        rest = connection.execute(
+            select(actions.c.action_id, actions.c.group_id).where(
+                actions.c.event_id.in_(some),
+                actions.c.state == "waiting",
+                actions.c.lease_token.is_distinct_from(token),
+            )
+        ).all()
+        wanted = {row.group_id or row.action_id for row in rest}
+        _lease(connection, sorted(wanted), token, now, until)
+
+
+def renew(database: Database, claim: Claim, lease_within: timedelta) -> None:
+    """Holds the claim for longer; a lease that went to another run is not taken back."""
+
+    def work(connection: Connection) -> None:
+        until = database.now() + lease_within
+        connection.execute(update(actions).where(actions.c.lease_token == claim.token).values(lease_until=until))
+
+    database.write(work)
+
+
+def release(database: Database, claim: Claim) -> None:
+    """Gives back what the run did not settle; it may be taken again when it is due."""
+
+    def work(connection: Connection) -> None:
+        mine = actions.c.lease_token == claim.token
+        connection.execute(update(actions).where(mine).values(lease_token=None, lease_until=None))
+
+    database.write(work)

@@ -1,0 +1,167 @@
+"""The levers: what a person may change in the ledger, each with who and why in the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select
+
+from dagster_project.contracts.vocabulary import ActionState
+from dagster_project.ledger.database import Database
+from dagster_project.ledger.readiness import refresh_groups, refresh_lanes
+from dagster_project.ledger.schema import actions, pauses
+from dagster_project.ledger.settlement import UNKNOWN_OUTCOME
+from dagster_project.ledger.transitions import Transition, apply_transitions, write_audit
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who pulls a lever, and why."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which actions a lever takes hold of; every part that is given narrows it."""
+
+    ids: tuple[str, ...] = ()  # of actions, groups or events
+    signal: str | None = None
+    destination: str | None = None
+    reason: str | None = None
+
+
+class NothingSelected(Exception):
+    """A lever without any selection; nothing was changed."""
+
+
+def approve(database: Database, selection: Selection, person: Person) -> int:
+    """Releases held work; exactly what was rendered and shown is sent. Returns how many actions and groups changed.
+
+    An unknown outcome is not approved: sending it again is `replay`, in so many words.
+    """
+    where = [actions.c.state == ActionState.HELD.value, actions.c.reason != UNKNOWN_OUTCOME]
+    return _move(database, selection, person, where, ActionState.WAITING, "approved", {"is_approved": True})
+
+
+def reject(database: Database, selection: Selection, person: Person) -> int:
+    """Ends held work for good. Returns how many actions and groups changed."""
+    where = [actions.c.state == ActionState.HELD.value]
+    return _move(database, selection, person, where, ActionState.SUPPRESSED, "rejected", {}, reason="rejected")
+
+
+def discard(database: Database, selection: Selection, person: Person) -> int:
+    """Ends waiting, held or dead work for good. Returns how many actions and groups changed."""
+    where = [actions.c.state.in_(("waiting", "held", "dead")), actions.c.lease_token.is_(None)]
+    return _move(database, selection, person, where, ActionState.SUPPRESSED, "discarded", {}, reason="discarded")
+
+
+def replay(database: Database, selection: Selection, person: Person) -> int:
+    """Lets dead work, or work of unknown outcome, be tried anew under the same key and with the stored request.
+
+    For an unkeyed destination with an unknown outcome this may repeat the effect; that is the person's word.
+    Returns how many actions and groups changed.
+    """
+    unknown = (actions.c.state == ActionState.HELD.value) & (actions.c.reason == UNKNOWN_OUTCOME)
+    where = [or_(actions.c.state == ActionState.DEAD.value, unknown)]
+    return _move(database, selection, person, where, ActionState.WAITING, "replayed", {"attempts": 0})
+
+
+def _move(
+    database: Database,
+    selection: Selection,
+    person: Person,
+    where: Sequence[ColumnElement[bool]],
+    to_state: ActionState,
+    verb: str,
+    columns: dict[str, Any],
+    reason: str = "",
+) -> int:
+    if not (selection.ids or selection.signal or selection.destination or selection.reason):
+        raise NothingSelected("say which: ids, a signal, a destination or a reason. Nothing was changed.")
+
+    def work(connection: Connection) -> int:
+        now = database.now()
+        rows = connection.execute(select(actions).where(*where, *_selected(selection))).all()
+        group_ids = {row.action_id for row in rows if row.is_group} | {row.group_id for row in rows if row.group_id}
+        members = connection.execute(
+            select(actions).where(*where, or_(actions.c.group_id.in_(group_ids), actions.c.action_id.in_(group_ids)))
+        ).all()
+        every = {row.action_id: row for row in [*rows, *members]}
+        transitions = [
+            Transition(
+                action_id=row.action_id,
+                signal=row.signal,
+                build_id=row.build_id,
+                from_state=ActionState(row.state),
+                to_state=to_state,
+                verb=verb,
+                reason=reason,
+                detail=person.why,
+                columns={**columns, "is_ready": row.is_group and row.is_sealed, "due_at": now}
+                if to_state is ActionState.WAITING
+                else columns,
+            )
+            for row in every.values()
+        ]
+        apply_transitions(connection, transitions, person.name, now)
+        _refresh_after(connection, list(every.values()), group_ids, now)
+        return sum(1 for row in every.values() if row.group_id is None)
+
+    return database.write(work)
+
+
+def _selected(selection: Selection) -> list[ColumnElement[bool]]:
+    where: list[ColumnElement[bool]] = []
+    if selection.ids:
+        where.append(or_(actions.c.action_id.in_(selection.ids), actions.c.event_id.in_(selection.ids)))
+    if selection.signal:
+        where.append(actions.c.signal == selection.signal)
+    if selection.destination:
+        where.append(actions.c.destination == selection.destination)
+    if selection.reason:
+        where.append(actions.c.reason == selection.reason)
+    return where
+
+
+def _refresh_after(connection: Connection, rows: Sequence[Row[Any]], group_ids: set[str], now: datetime) -> None:
+    by_signal: dict[str, set[str]] = {}
+    for row in rows:
+        if row.entity_id is not None:
+            by_signal.setdefault(row.signal, set()).add(row.entity_id)
+    for signal, entities in by_signal.items():
+        refresh_lanes(connection, signal, entities, now)
+    refresh_groups(connection, group_ids, now)
+
+
+def pause(database: Database, subject: str, person: Person) -> bool:
+    """Keeps work from going out: `all`, `signal:<name>` or `destination:<name>`. False where it was paused already."""
+
+    def work(connection: Connection) -> bool:
+        if connection.execute(select(pauses.c.subject).where(pauses.c.subject == subject)).first():
+            return False
+        now = database.now()
+        row = {"subject": subject, "by": person.name, "why": person.why, "paused_at": now}
+        connection.execute(insert(pauses), row)
+        entry = {"at": now, "actor": person.name, "verb": "paused", "reason": subject, "detail": person.why}
+        write_audit(connection, [entry])
+        return True
+
+    return database.write(work)
+
+
+def resume(database: Database, subject: str, person: Person) -> bool:
+    """Lets work go out again, all that was kept. False where nothing was paused under that name."""
+
+    def work(connection: Connection) -> bool:
+        if not connection.execute(delete(pauses).where(pauses.c.subject == subject)).rowcount:
+            return False
+        entry = {"at": database.now(), "actor": person.name, "verb": "resumed", "reason": subject, "detail": person.why}
+        write_audit(connection, [entry])
+        return True
+
+    return database.write(work)

@@ -1,0 +1,171 @@
+"""Opens the ledger's database, brings its schema up to date, and gives out transactions that may write."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import NullPool
+
+Clock = Callable[[], datetime]
+T = TypeVar("T")
+
+SQLITE_BUSY_SECONDS = 30
+TRANSACTION_TRIES = 6
+# PostgreSQL: serialization_failure and deadlock_detected; the transaction did nothing and may be run again.
+RETRIED_SQLSTATES = frozenset({"40001", "40P01"})
+
+log = logging.getLogger(__name__)
+
+
+class LedgerUnavailable(Exception):
+    """The ledger cannot be opened or written; nothing is sent without a recorded intent."""
+
+
+class LedgerTooNew(LedgerUnavailable):
+    """The ledger was written by newer code than this."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Database:
+    """The ledger's database. Reads and writes go through `reading()` and `writing()`.
+
+    On SQLite a writing transaction takes the write lock at its start (BEGIN IMMEDIATE), so that what it read stays true
+    until it commits; on PostgreSQL rows are locked where they are claimed.
+    """
+
+    def __init__(self, url: str, clock: Clock = utc_now) -> None:
+        self.clock = clock
+        self.shown_url = make_url(url).render_as_string(hide_password=True)
+        self.engine = _engine(url)
+        self.is_postgres = self.engine.dialect.name == "postgresql"
+
+    def now(self) -> datetime:
+        return self.clock()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One snapshot: every statement inside sees the same moment."""
+        with self.engine.connect() as connection:
+            if self.is_postgres:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            else:
+                connection.exec_driver_sql("begin")
+            yield connection
+            connection.rollback()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, committed at the end; any exception rolls it back whole."""
+        with self.engine.connect() as connection:
+            if not self.is_postgres:
+                connection.exec_driver_sql("begin immediate")
+            with connection.begin() if self.is_postgres else _committed(connection):
+                yield connection
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Runs work in a writing transaction, again where the database asks for that (deadlock, serialization)."""
+        for attempt in range(1, TRANSACTION_TRIES + 1):
+            try:
+                with self.writing() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if attempt == TRANSACTION_TRIES or not _may_run_again(error):
+                    raise
+                log.info("ledger transaction runs again (%d of %d): %s", attempt, TRANSACTION_TRIES, error.orig)
+                time.sleep(random.uniform(0.01, 0.05) * 2**attempt)
+        raise AssertionError("unreachable")
+
+
+@contextmanager
+def _committed(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def _may_run_again(error: DBAPIError) -> bool:
+    return getattr(error.orig, "pgcode", None) in RETRIED_SQLSTATES
+
+
+def _engine(url: str) -> Engine:
+    if make_url(url).get_backend_name() == "postgresql":
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": SQLITE_BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun in so many words
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = full")
+        connection.execute("pragma busy_timeout = 30000")
+
+    return engine
+
+
+def _migrations() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def open_database(url: str, clock: Clock = utc_now) -> Database:
+    """Opens the ledger and migrates it forward.
+
+    Raises LedgerUnavailable where it cannot be reached or written, LedgerTooNew where newer code has migrated it.
+    """
+    parsed = make_url(url)
+    try:
+        if parsed.get_backend_name() == "sqlite" and parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        database = Database(url, clock)
+        _migrate(database)
+    except (OperationalError, OSError) as error:
+        raise LedgerUnavailable(
+            f"the ledger at {parsed.render_as_string(hide_password=True)} cannot be opened: "
+            f"{str(getattr(error, 'orig', error)).strip()}. Nothing was sent. Check LOOP_LEDGER_URL, the disk and the server."
+        ) from error
+    return database
+
+
+def _migrate(database: Database) -> None:
+    config = _migrations()
+    script = ScriptDirectory.from_config(config)
+    known = {revision.revision for revision in script.walk_revisions()}
+    with database.engine.connect() as connection:
+        current = MigrationContext.configure(
+            connection, opts={"version_table": "ledger_version"}
+        ).get_current_revision()
+    if current == script.get_current_head():
+        return
+    if current is not None and current not in known:
+        raise LedgerTooNew(
+            f"the ledger at {database.shown_url} is at version {current}, which this code does not know: newer code "
+            "has written it. Nothing was read or sent. Update the code, or restore the ledger's backup."
+        )
+    with database.writing() as connection:
+        if database.is_postgres:
+            connection.exec_driver_sql("select pg_advisory_xact_lock(hashtext('signal loop ledger migration'))")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,314 @@
+"""Takes released builds into the ledger, each whole and once, and plans what they lead to, in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+
+from dagster_project.contracts.catalog import CatalogSignal
+from dagster_project.contracts.conditions import resolve_path
+from dagster_project.contracts.event import Build, SignalEvent
+from dagster_project.contracts.vocabulary import ActionState, Kind, Severity
+from dagster_project.ledger.contacts import listed_contacts
+from dagster_project.ledger.database import Database
+from dagster_project.ledger.planning import BoundOperation, Plan, PlanFacts, PlannedAction, plan_build
+from dagster_project.ledger.readiness import refresh_lanes
+from dagster_project.ledger.schema import actions, builds, events, facts, playbook_versions
+from dagster_project.ledger.supersession import supersede
+from dagster_project.ledger.transitions import chunks, write_audit
+
+INCARNATION = "warehouse_incarnation"
+ACTOR = "loop"
+
+
+class BuildMismatch(Exception):
+    """A build's events are not what the build says; it is not taken in, and nothing of it was planned."""
+
+
+class WrongWarehouse(Exception):
+    """The events come from another warehouse than the ledger is bound to (invariant 7)."""
+
+
+@dataclass(frozen=True)
+class IntakeReport:
+    """What one build came to in the ledger."""
+
+    build_id: str
+    signal: str
+    is_new: bool  # False where another process had taken it in already
+    handling: str = ""
+    events: int = 0
+    actions: int = 0
+    states: Mapping[str, int] | None = None
+    guards: Mapping[Kind, str] | None = None
+
+
+def bind_incarnation(database: Database, incarnation_id: str) -> None:
+    """Binds a new ledger to its warehouse; a bound one refuses any other. Raises WrongWarehouse."""
+
+    def work(connection: Connection) -> str:
+        _insert_if_absent(connection, facts, {"name": INCARNATION, "value": incarnation_id})
+        return connection.execute(select(facts.c.value).where(facts.c.name == INCARNATION)).scalar_one()
+
+    bound = database.write(work)
+    if bound != incarnation_id:
+        raise WrongWarehouse(
+            f"this ledger belongs to the warehouse {bound}, these events come from {incarnation_id}. Nothing was taken "
+            "in. Point LOOP_LEDGER_URL at the ledger of this warehouse, or start a new one."
+        )
+
+
+def known_builds(database: Database, signal: str) -> set[str]:
+    with database.reading() as connection:
+        return set(connection.execute(select(builds.c.build_id).where(builds.c.signal == signal)).scalars())
+
+
+def take_in(
+    database: Database,
+    build: Build,
+    signal_events: Sequence[SignalEvent],
+    signal: CatalogSignal,
+    operations: Mapping[str, BoundOperation],
+    is_baseline: bool,
+    flagged_now: Mapping[str, Severity] | None = None,
+) -> IntakeReport:
+    """Takes one build in.
+
+    Parameters: the build; all of its events; its signal; what each step is bound to; whether it is a baseline (the
+    build's own word, or a ledger that meets this signal for the first time); the severities flagged now, where a newer
+    build exists. Raises BuildMismatch.
+    """
+    _check_counts(build, signal_events)
+
+    def work(connection: Connection) -> IntakeReport:
+        return _take_in(connection, database.now(), build, signal_events, signal, operations, is_baseline, flagged_now)
+
+    try:
+        return database.write(work)
+    except IntegrityError as error:
+        if build.build_id in known_builds(database, build.signal):
+            return IntakeReport(build.build_id, build.signal, is_new=False)
+        raise BuildMismatch(
+            f"build {build.build_id} of {build.signal} was not taken in: the ledger refused one of its rows "
+            f"({error.orig}). Nothing of it was planned."
+        ) from error
+
+
+def _check_counts(build: Build, signal_events: Sequence[SignalEvent]) -> None:
+    found = {kind: sum(1 for event in signal_events if event.kind is kind) for kind in Kind}
+    said = {kind: build.count_of(kind) for kind in Kind}
+    if found != said:
+        raise BuildMismatch(
+            f"build {build.build_id} of {build.signal} says {_counts(said)}, its events in the warehouse are "
+            f"{_counts(found)}. It was not taken in and nothing of it was planned; the next pass looks again."
+        )
+
+
+def _counts(by_kind: Mapping[Kind, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in by_kind.items())
+
+
+def _take_in(
+    connection: Connection,
+    now: datetime,
+    build: Build,
+    signal_events: Sequence[SignalEvent],
+    signal: CatalogSignal,
+    operations: Mapping[str, BoundOperation],
+    is_baseline: bool,
+    flagged_now: Mapping[str, Severity] | None,
+) -> IntakeReport:
+    plan_facts = _facts(connection, now, signal, signal_events, is_baseline, flagged_now)
+    version = signal.version.content_hash()
+    plan = plan_build(build, signal_events, signal.spec, signal.version, operations, plan_facts)
+    _insert_build(connection, build, plan, is_baseline, now)
+    _insert_events(connection, signal_events, plan)
+    _insert_version(connection, signal, version, now)
+    gone = [event for event in signal_events if event.kind is Kind.RESOLVED] if not is_baseline else []
+    supersede(connection, build, gone, now)
+    _insert_actions(connection, build, plan.actions, version, signal.spec.contact_entity(), now)
+    late = plan_facts.open_lanes | {a.event.entity_id for a in plan.actions if a.event and a.step.follows}
+    refresh_lanes(connection, build.signal, late, now)
+    return IntakeReport(
+        build_id=build.build_id,
+        signal=build.signal,
+        is_new=True,
+        handling="baseline" if is_baseline else "planned",
+        events=len(signal_events),
+        actions=len(plan.actions),
+        states=_count_states(plan.actions),
+        guards=plan.guards,
+    )
+
+
+def _count_states(planned: Iterable[PlannedAction]) -> dict[str, int]:
+    states: dict[str, int] = {}
+    for action in planned:
+        if not action.is_group:
+            states[action.state.value] = states.get(action.state.value, 0) + 1
+    return states
+
+
+def _facts(
+    connection: Connection,
+    now: datetime,
+    signal: CatalogSignal,
+    signal_events: Sequence[SignalEvent],
+    is_baseline: bool,
+    flagged_now: Mapping[str, Severity] | None,
+) -> PlanFacts:
+    if is_baseline:
+        return PlanFacts(is_baseline=True)
+    entities = {event.entity_id for event in signal_events}
+    contacts = {str(resolve_path(signal.spec.contact_path(), event.scope())) for event in signal_events}
+    recent: set[str] = set()
+    open_lanes: set[str] = set()
+    for some in chunks(sorted(entities)):
+        lane = (actions.c.signal == signal.name, actions.c.entity_id.in_(some))
+        is_open = actions.c.state.in_(("waiting", "held"))
+        open_lanes |= set(connection.execute(select(actions.c.entity_id).where(*lane, is_open)).scalars())
+        if signal.spec.cool_down is not None:
+            acted = (
+                actions.c.kind == Kind.OPENED.value,
+                actions.c.state == ActionState.DELIVERED.value,
+                actions.c.settled_at > now - signal.spec.cool_down.as_timedelta(),
+            )
+            recent |= set(connection.execute(select(actions.c.entity_id).where(*lane, *acted)).scalars())
+    return PlanFacts(
+        is_baseline=False,
+        do_not_contact=listed_contacts(connection, signal.spec.contact_entity(), contacts),
+        recently_acted=recent,
+        open_lanes=open_lanes,
+        flagged_now=flagged_now,
+    )
+
+
+def _insert_build(connection: Connection, build: Build, plan: Plan, is_baseline: bool, now: datetime) -> None:
+    row = {
+        name: getattr(build, name)
+        for name in (
+            "build_id", "signal", "build_no", "code_version", "criteria_version", "data_as_of", "population", "flagged",
+            "opened", "escalated", "resolved", "captured_at", "released_at",
+        )
+    }  # fmt: skip
+    handling = "baseline" if is_baseline else "planned"
+    detail = "; ".join(plan.guards.values())
+    connection.execute(insert(builds), {**row, "ingested_at": now, "handling": handling, "detail": detail})
+    entry = {"at": now, "actor": ACTOR, "verb": "ingested", "signal": build.signal, "build_id": build.build_id}
+    write_audit(connection, [{**entry, "reason": handling, "detail": f"{build.event_count} events. {detail}".strip()}])
+
+
+def _insert_events(connection: Connection, signal_events: Sequence[SignalEvent], plan: Plan) -> None:
+    rows = [
+        {
+            "event_id": event.event_id,
+            "build_id": event.build_id,
+            "signal": event.signal,
+            "entity_id": event.entity_id,
+            "episode": event.episode,
+            "kind": event.kind.value,
+            "severity": event.severity.value,
+            "score": event.score,
+            "observed_at": event.observed_at,
+            "emitted_at": event.emitted_at,
+            "row_json": event.row_json,
+            "reason": plan.unplanned.get(event.event_id, ""),
+        }
+        for event in signal_events
+    ]
+    if rows:
+        connection.execute(insert(events), rows)
+
+
+def _insert_version(connection: Connection, signal: CatalogSignal, version: str, now: datetime) -> None:
+    content = json.dumps(signal.version.model_dump(mode="json", by_alias=True), sort_keys=True)
+    row = {"version": version, "signal": signal.name, "playbook": signal.version.playbook.name, "content_json": content}
+    _insert_if_absent(connection, playbook_versions, {**row, "first_seen_at": now})
+
+
+def _insert_if_absent(connection: Connection, table: Any, row: Mapping[str, Any]) -> None:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(dialect.insert(table).values(**row).on_conflict_do_nothing())
+
+
+def _insert_actions(
+    connection: Connection,
+    build: Build,
+    planned: Sequence[PlannedAction],
+    version: str,
+    contact_entity: str,
+    now: datetime,
+) -> None:
+    if not planned:
+        return
+    connection.execute(insert(actions), [_action_row(a, build, version, contact_entity, now) for a in planned])
+    write_audit(connection, [_planned_entry(action, build, now) for action in planned])
+
+
+def _action_row(
+    action: PlannedAction, build: Build, version: str, contact_entity: str, now: datetime
+) -> dict[str, Any]:
+    is_settled = action.state in (ActionState.SUPPRESSED, ActionState.DEAD)
+    return {
+        "action_id": action.action_id,
+        "is_group": action.is_group,
+        "group_id": action.group_id,
+        "event_id": action.event.event_id if action.event else None,
+        "build_id": build.build_id,
+        "build_no": build.build_no,
+        "signal": build.signal,
+        "entity_id": action.event.entity_id if action.event else None,
+        "episode": action.event.episode if action.event else None,
+        "kind": action.kind.value,
+        "step": action.step.name,
+        "step_index": action.step_index,
+        "role": action.step.role,
+        "destination": action.bound.destination,
+        "operation": action.step.operation,
+        "idempotency": action.bound.idempotency.value,
+        "playbook_version": version,
+        "severity_rank": action.severity_rank,
+        "is_required": action.step.is_required and action.kind is Kind.OPENED,
+        "contact_entity": contact_entity if action.contact_id is not None else None,
+        "contact_id": action.contact_id,
+        "state": action.state.value,
+        "reason": action.reason,
+        "detail": action.detail,
+        "is_ready": action.is_ready,
+        "is_sealed": False,
+        "is_approved": False,
+        "planned_at": now,
+        "due_at": now,
+        "attempts": 0,
+        "settled_at": now if is_settled else None,
+    }
+
+
+def _planned_entry(action: PlannedAction, build: Build, now: datetime) -> dict[str, Any]:
+    return {
+        "at": now,
+        "actor": ACTOR,
+        "verb": "planned",
+        "signal": build.signal,
+        "build_id": build.build_id,
+        "action_id": action.action_id,
+        "to_state": action.state.value,
+        "reason": action.reason,
+        "detail": action.detail,
+    }
+
+
+def is_first_meeting(database: Database, signal: str) -> bool:
+    """Whether the ledger has never seen a build of this signal, so that all it finds now is a baseline."""
+    with database.reading() as connection:
+        return (
+            connection.execute(select(func.count()).select_from(builds).where(builds.c.signal == signal)).scalar_one()
+            == 0
+        )

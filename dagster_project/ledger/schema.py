@@ -1,0 +1,259 @@
+"""The ledger's tables: the operational record of what was seen, planned, tried, and came of it.
+
+Who writes what: `builds`, `events` and `playbook_versions` are written once; `actions` change state only through
+`transitions`, which writes the `audit` row in the same transaction; `attempts` are opened by an intent and closed once.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData()
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC: aware in Python, naive in the database, so that both databases store and compare the same."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone; the ledger takes moments in UTC")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+# SQLite counts rows itself only for INTEGER keys; PostgreSQL needs 64 bits.
+Sequence64 = BigInteger().with_variant(Integer, "sqlite")
+
+facts = Table(  # one row a fact about the ledger itself: the warehouse incarnation it is bound to, when it was made
+    "facts",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+builds = Table(
+    "builds",
+    metadata,
+    Column("build_id", String(64), primary_key=True),
+    Column("signal", String(128), nullable=False),
+    Column("build_no", BigInteger, nullable=False),
+    Column("code_version", String(128)),
+    Column("criteria_version", String(128)),
+    Column("data_as_of", Moment, nullable=False),
+    Column("population", BigInteger),
+    Column("flagged", BigInteger, nullable=False),
+    Column("opened", BigInteger, nullable=False),
+    Column("escalated", BigInteger, nullable=False),
+    Column("resolved", BigInteger, nullable=False),
+    Column("captured_at", Moment, nullable=False),
+    Column("released_at", Moment, nullable=False),
+    Column("ingested_at", Moment, nullable=False),
+    Column("handling", String(16), nullable=False),  # planned | baseline
+    Column("detail", Text, nullable=False, default=""),  # which guard held what
+    UniqueConstraint("signal", "build_no", name="builds_signal_build_no"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", String(64), primary_key=True),
+    Column("build_id", String(64), nullable=False),
+    Column("signal", String(128), nullable=False),
+    Column("entity_id", Text, nullable=False),
+    Column("episode", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("score", Float),
+    Column("observed_at", Moment, nullable=False),
+    Column("emitted_at", Moment, nullable=False),
+    Column("row_json", Text, nullable=False),
+    Column(
+        "reason", String(64), nullable=False, default=""
+    ),  # why it was planned without any action; empty when planned
+    Index("events_build", "build_id"),
+    Index("events_lane", "signal", "entity_id", "episode"),
+)
+
+playbook_versions = Table(
+    "playbook_versions",
+    metadata,
+    Column("version", String(32), primary_key=True),
+    Column("signal", String(128), nullable=False),
+    Column("playbook", String(128), nullable=False),
+    Column("content_json", Text, nullable=False),
+    Column("first_seen_at", Moment, nullable=False),
+)
+
+# A group is a row here too (is_group): it has the state, lease, attempts and outcome, and its members, which point to
+# it by group_id, inherit them. One state machine serves both.
+actions = Table(
+    "actions",
+    metadata,
+    Column("action_id", String(64), primary_key=True),
+    Column("is_group", Boolean, nullable=False, default=False),
+    Column("group_id", String(64)),
+    Column("event_id", String(64)),  # null for a group
+    Column("build_id", String(64), nullable=False),
+    Column("build_no", BigInteger, nullable=False),
+    Column("signal", String(128), nullable=False),
+    Column("entity_id", Text),  # null for a group
+    Column("episode", BigInteger),
+    Column("kind", String(16), nullable=False),
+    Column("step", String(128), nullable=False),
+    Column("step_index", Integer, nullable=False),
+    Column("role", String(64), nullable=False),
+    Column("destination", String(64), nullable=False),
+    Column("operation", String(64), nullable=False),
+    Column("idempotency", String(32), nullable=False),
+    Column("playbook_version", String(32), nullable=False),
+    Column("severity_rank", Integer, nullable=False),
+    Column("is_required", Boolean, nullable=False),
+    Column("contact_entity", String(64)),  # whom it reaches, as do_not_contact knows them; null where nobody
+    Column("contact_id", Text),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(64), nullable=False, default=""),
+    Column("detail", Text, nullable=False, default=""),
+    Column("is_ready", Boolean, nullable=False),  # nothing of its own event or lane stands before it
+    Column(
+        "is_sealed", Boolean, nullable=False, default=False
+    ),  # its request is rendered; a group's members are frozen
+    Column("is_approved", Boolean, nullable=False, default=False),  # a person released it; no guard holds it again
+    Column("planned_at", Moment, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),  # those that counted
+    Column("lease_token", String(64)),
+    Column("lease_until", Moment),
+    Column("settled_at", Moment),
+    Column("external_id", Text),
+    Column("url", Text),
+    Column("result_json", Text),
+    Index("actions_event", "event_id"),
+    Index("actions_group", "group_id"),
+    Index("actions_build", "build_id", "state"),
+    Index(
+        "actions_due",
+        "signal",
+        "is_ready",
+        text("severity_rank desc"),
+        "due_at",
+        sqlite_where=text("state = 'waiting' and group_id is null"),
+        postgresql_where=text("state = 'waiting' and group_id is null"),
+    ),
+    Index(
+        "actions_open_lane",
+        "signal",
+        "entity_id",
+        sqlite_where=text("state in ('waiting', 'held', 'dead')"),
+        postgresql_where=text("state in ('waiting', 'held', 'dead')"),
+    ),
+    Index(
+        "actions_leased",
+        "lease_token",
+        sqlite_where=text("lease_token is not null"),
+        postgresql_where=text("lease_token is not null"),
+    ),
+)
+
+requests = Table(  # rendered once, before the first intent; retries and approvals send exactly this
+    "requests",
+    metadata,
+    Column("action_id", String(64), primary_key=True),
+    Column("arguments_json", Text, nullable=False),
+    Column("rendered_at", Moment, nullable=False),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("attempt_id", Sequence64, primary_key=True, autoincrement=True),
+    Column("action_id", String(64), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("destination", String(64), nullable=False),
+    Column("run_id", String(64), nullable=False),
+    Column("lease_token", String(64), nullable=False),
+    Column("begun_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("verdict", String(16)),  # null while the call is under way: the open intent
+    Column("reason", String(64), nullable=False, default=""),
+    Column("detail", Text, nullable=False, default=""),
+    Column("status", Integer),
+    Column("is_counted", Boolean, nullable=False, default=True),
+    Index("attempts_action", "action_id", "number"),
+    Index("attempts_run", "run_id"),
+    Index(
+        "attempts_open", "lease_token", sqlite_where=text("verdict is null"), postgresql_where=text("verdict is null")
+    ),
+)
+
+destinations = Table(  # what delivery has learnt about a destination as a whole
+    "destinations",
+    metadata,
+    Column("destination", String(64), primary_key=True),
+    Column("failures", Integer, nullable=False, default=0),  # in a row
+    Column("open_until", Moment),  # the circuit is open until then
+    Column("not_before", Moment),  # Retry-After, for the whole destination
+    Column("reason", String(64), nullable=False, default=""),
+    Column("detail", Text, nullable=False, default=""),
+    Column("changed_at", Moment, nullable=False),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("subject", String(160), primary_key=True),  # all | signal:<name> | destination:<name>
+    Column("by", String(128), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("paused_at", Moment, nullable=False),
+)
+
+do_not_contact = Table(
+    "do_not_contact",
+    metadata,
+    Column("entity", String(64), primary_key=True),
+    Column("entity_id", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("listed_at", Moment, nullable=False),
+)
+
+audit = Table(  # append-only
+    "audit",
+    metadata,
+    Column("seq", Sequence64, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("verb", String(32), nullable=False),
+    Column("signal", String(128)),
+    Column("build_id", String(64)),
+    Column("action_id", String(64)),
+    Column("from_state", String(16)),
+    Column("to_state", String(16)),
+    Column("reason", String(64), nullable=False, default=""),
+    Column("detail", Text, nullable=False, default=""),
+    Index("audit_action", "action_id", "seq"),
+)

@@ -1,0 +1,390 @@
+"""Records attempts: the intent before the call, the outcome after it, each in a transaction of its own (invariant 4).
+
+The lease holder is the only writer of an action. A run whose lease went to another closes its own attempt and no more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+
+from dagster_project.contracts.destination import IdempotencyClass, Outcome, Verdict
+from dagster_project.contracts.vocabulary import ActionState
+from dagster_project.ledger.contacts import listed_contacts
+from dagster_project.ledger.database import Database
+from dagster_project.ledger.gates import Claim, blocked_destinations, is_paused
+from dagster_project.ledger.readiness import refresh_groups, refresh_lanes
+from dagster_project.ledger.retry_policy import Consequence, RetryPolicy, consequence_of
+from dagster_project.ledger.schema import actions, attempts, requests
+from dagster_project.ledger.transitions import Transition, apply_transitions, chunks, write_audit
+
+ACTOR = "loop"
+UNKNOWN_OUTCOME = "unknown_outcome"
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What became of rendering one action or group before its first call."""
+
+    action_id: str
+    arguments_json: str | None = None  # None where it could not be rendered
+    reason: str = ""  # why it was not rendered, or why it is held
+    detail: str = ""
+    is_held: bool = False
+    member_ids: tuple[str, ...] = ()  # a group's members, frozen by this
+
+
+@dataclass(frozen=True)
+class Intent:
+    """One call about to be made."""
+
+    attempt_id: int
+    action_id: str
+    attempts: int  # counted attempts before this one
+    idempotency: IdempotencyClass
+    destination: str
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How one intent ended."""
+
+    intent: Intent
+    outcome: Outcome
+    is_sent: bool = True  # False where the call was never begun
+    server_limit: float = 0.0
+    is_at_least_once: bool = False
+
+
+@dataclass
+class SettlementReport:
+    states: dict[str, int] = field(default_factory=dict)
+    zombies: int = 0  # outcomes of actions whose lease went to another run
+
+    def count(self, state: ActionState) -> None:
+        self.states[state.value] = self.states.get(state.value, 0) + 1
+
+
+def store_renderings(database: Database, claim: Claim, renderings: Sequence[Rendering]) -> None:
+    """Stores the rendered requests, seals groups, and settles what could not be rendered or is held for a person."""
+
+    def work(connection: Connection) -> None:
+        now = database.now()
+        mine = _mine(connection, claim, [r.action_id for r in renderings])
+        kept = [r for r in renderings if r.action_id in mine]
+        rendered = [r for r in kept if r.arguments_json is not None]
+        if rendered:
+            rows = [
+                {"action_id": r.action_id, "arguments_json": r.arguments_json, "rendered_at": now} for r in rendered
+            ]
+            connection.execute(insert(requests), rows)
+            _seal(connection, [r.action_id for r in rendered])
+        _release_left_out(connection, kept)
+        for rendering in kept:
+            if rendering.arguments_json is None or rendering.is_held:
+                state = ActionState.HELD if rendering.is_held else ActionState.DEAD
+                consequence = Consequence(state, rendering.reason)
+                _settle_rows(connection, [(mine[rendering.action_id], consequence, rendering.detail, None)], now)
+        _refresh(connection, [mine[r.action_id] for r in kept if r.arguments_json is None or r.is_held], now)
+
+    database.write(work)
+
+
+def _seal(connection: Connection, action_ids: Sequence[str]) -> None:
+    for ids in chunks(action_ids):
+        connection.execute(update(actions).where(actions.c.action_id.in_(ids)).values(is_sealed=True))
+
+
+def _release_left_out(connection: Connection, renderings: Sequence[Rendering]) -> None:
+    """A member that was not part of the rendering (its own earlier step is dead) leaves the group that is sealed now."""
+    for rendering in renderings:
+        if rendering.member_ids:
+            left_out = (actions.c.group_id == rendering.action_id, actions.c.action_id.notin_(rendering.member_ids))
+            connection.execute(update(actions).where(*left_out, actions.c.state == "waiting").values(group_id=None))
+
+
+def _mine(connection: Connection, claim: Claim, action_ids: Sequence[str]) -> dict[str, Row[Any]]:
+    """The actions that this claim still holds and that are still waiting."""
+    found: dict[str, Row[Any]] = {}
+    for ids in chunks(action_ids):
+        held = (actions.c.action_id.in_(ids), actions.c.lease_token == claim.token, actions.c.state == "waiting")
+        query = select(actions).where(*held)
+        if connection.dialect.name == "postgresql":
+            query = query.with_for_update()
+        found |= {row.action_id: row for row in connection.execute(query)}
+    return found
+
+
+def write_intents(database: Database, claim: Claim, action_ids: Sequence[str], lease_within: timedelta) -> list[Intent]:
+    """Opens an attempt for each action that may be sent at this very moment, and renews the lease.
+
+    Checked again here, in the intent's own transaction: the lease, pauses, open circuits, do-not-contact.
+    Parameters: the claim; the actions, rendered already; how long the lease holds from now.
+    """
+
+    def work(connection: Connection) -> list[Intent]:
+        now = database.now()
+        if is_paused(connection, claim.signal):
+            return []
+        mine = _mine(connection, claim, action_ids)
+        blocked = blocked_destinations(connection, now)
+        open_rows = [row for row in mine.values() if row.destination not in blocked]
+        refused = _refused_contacts(connection, open_rows)
+        _suppress_contacts(connection, refused, now)
+        rows = [row for row in open_rows if row.action_id not in {r.action_id for r in refused}]
+        return _open_attempts(connection, claim, rows, now, now + lease_within)
+
+    return database.write(work)
+
+
+def _refused_contacts(connection: Connection, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """The actions that would reach someone on the do-not-contact list."""
+    by_entity: dict[str, set[str]] = {}
+    for row in rows:
+        if row.contact_id is not None:
+            by_entity.setdefault(row.contact_entity, set()).add(row.contact_id)
+    listed = {entity: listed_contacts(connection, entity, ids) for entity, ids in by_entity.items()}
+    return [row for row in rows if row.contact_id is not None and row.contact_id in listed[row.contact_entity]]
+
+
+def _suppress_contacts(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> None:
+    consequence = Consequence(ActionState.SUPPRESSED, "do_not_contact")
+    _settle_rows(connection, [(row, consequence, "listed after it was planned", None) for row in rows], now)
+    _refresh(connection, rows, now)
+
+
+def _open_attempts(
+    connection: Connection, claim: Claim, rows: Sequence[Row[Any]], now: datetime, lease_until: datetime
+) -> list[Intent]:
+    if not rows:
+        return []
+    numbers = _attempt_numbers(connection, [row.action_id for row in rows])
+    values = [
+        {
+            "action_id": row.action_id,
+            "number": numbers.get(row.action_id, 0) + 1,
+            "destination": row.destination,
+            "run_id": claim.run_id,
+            "lease_token": claim.token,
+            "begun_at": now,
+            "is_counted": True,
+            "reason": "",
+            "detail": "",
+        }
+        for row in rows
+    ]
+    inserted = insert(attempts).returning(attempts.c.attempt_id, attempts.c.action_id)
+    ids = {row.action_id: row.attempt_id for row in connection.execute(inserted, values)}
+    for some in chunks([row.action_id for row in rows]):
+        connection.execute(update(actions).where(actions.c.action_id.in_(some)).values(lease_until=lease_until))
+    write_audit(connection, [_intent_entry(claim, row, numbers.get(row.action_id, 0) + 1, now) for row in rows])
+    return [
+        Intent(ids[row.action_id], row.action_id, row.attempts, IdempotencyClass(row.idempotency), row.destination)
+        for row in rows
+    ]
+
+
+def _attempt_numbers(connection: Connection, action_ids: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for ids in chunks(action_ids):
+        query = select(attempts.c.action_id, func.max(attempts.c.number)).where(attempts.c.action_id.in_(ids))
+        found |= dict(connection.execute(query.group_by(attempts.c.action_id)).tuples().all())
+    return found
+
+
+def _intent_entry(claim: Claim, row: Row[Any], number: int, now: datetime) -> dict[str, Any]:
+    return {
+        "at": now,
+        "actor": f"run:{claim.run_id}",
+        "verb": "attempted",
+        "signal": row.signal,
+        "build_id": row.build_id,
+        "action_id": row.action_id,
+        "from_state": row.state,
+        "to_state": row.state,
+        "detail": f"attempt {number}",
+    }
+
+
+def settle(
+    database: Database, claim: Claim, settled: Sequence[Settled], policy: RetryPolicy, random: Random
+) -> SettlementReport:
+    """Closes the attempts and moves their actions on, in one transaction."""
+
+    def work(connection: Connection) -> SettlementReport:
+        now = database.now()
+        report = SettlementReport()
+        mine = _mine(connection, claim, [one.intent.action_id for one in settled])
+        changes: list[tuple[Row[Any], Consequence, str, Outcome | None]] = []
+        closings: list[dict[str, Any]] = []
+        for one in settled:
+            consequence = _consequence(one, policy, random)
+            closings.append(_closing(one, consequence, now))
+            if one.intent.action_id in mine:
+                changes.append((mine[one.intent.action_id], consequence, one.outcome.detail, one.outcome))
+                report.count(consequence.state)
+            else:
+                report.zombies += 1
+        _close_attempts(connection, closings)
+        _settle_rows(connection, changes, now)
+        _refresh(connection, [row for row, *_ in changes], now)
+        return report
+
+    return database.write(work)
+
+
+def _consequence(one: Settled, policy: RetryPolicy, random: Random) -> Consequence:
+    if not one.is_sent:
+        return Consequence(ActionState.WAITING, one.outcome.reason, one.outcome.retry_after or 0.0, is_counted=False)
+    return consequence_of(
+        one.outcome,
+        one.intent.idempotency,
+        one.intent.attempts,
+        policy,
+        random,
+        server_limit=one.server_limit,
+        is_at_least_once=one.is_at_least_once,
+    )
+
+
+def _closing(one: Settled, consequence: Consequence, now: datetime) -> dict[str, Any]:
+    return {
+        "b_id": one.intent.attempt_id,
+        "ended_at": now,
+        "verdict": one.outcome.verdict.value,
+        "reason": one.outcome.reason,
+        "detail": one.outcome.detail[:500],
+        "status": one.outcome.status,
+        "is_counted": consequence.is_counted,
+    }
+
+
+def _close_attempts(connection: Connection, closings: Sequence[Mapping[str, Any]]) -> None:
+    """Each attempt row belongs to one intent; what its own run learnt replaces what a sweep had to assume."""
+    if closings:
+        names = ("ended_at", "verdict", "reason", "detail", "status", "is_counted")
+        statement = update(attempts).where(attempts.c.attempt_id == bindparam("b_id"))
+        connection.execute(statement.values({name: bindparam(name) for name in names}), list(closings))
+
+
+def settle_abandoned(
+    connection: Connection, abandoned: Sequence[tuple[Row[Any], Consequence]], outcome: Outcome, now: datetime
+) -> None:
+    """Closes attempts that nobody else will close, inside the caller's transaction.
+
+    Parameters: rows of actions with their `attempt_id`, each with what follows; the outcome to write.
+    """
+    closings = [
+        {
+            "b_id": row.attempt_id,
+            "ended_at": now,
+            "verdict": outcome.verdict.value,
+            "reason": outcome.reason,
+            "detail": outcome.detail,
+            "status": None,
+            "is_counted": consequence.is_counted,
+        }
+        for row, consequence in abandoned
+    ]
+    _close_attempts(connection, closings)
+    _settle_rows(connection, [(row, consequence, outcome.detail, outcome) for row, consequence in abandoned], now)
+    _refresh(connection, [row for row, _ in abandoned], now)
+
+
+def settle_reconciled(
+    connection: Connection, row: Row[Any], consequence: Consequence, outcome: Outcome, now: datetime
+) -> None:
+    """Settles a held action by what its destination knows about it, inside the caller's transaction."""
+    _settle_rows(connection, [(row, consequence, outcome.detail, outcome)], now)
+    _refresh(connection, [row], now)
+
+
+VERBS = {
+    ActionState.DELIVERED: "delivered",
+    ActionState.WAITING: "retried",
+    ActionState.HELD: "held",
+    ActionState.DEAD: "died",
+    ActionState.SUPPRESSED: "suppressed",
+}
+
+
+def _settle_rows(
+    connection: Connection,
+    changes: Sequence[tuple[Row[Any], Consequence, str, Outcome | None]],
+    now: datetime,
+) -> None:
+    """Moves actions on; the members of a group inherit what became of it."""
+    transitions: list[Transition] = []
+    for row, consequence, detail, outcome in changes:
+        columns = _columns(row, consequence, outcome, now)
+        transitions.append(_transition(row, consequence, detail, columns))
+    members = _members(connection, [row.action_id for row, *_ in changes if row.is_group])
+    for row, consequence, detail, outcome in changes:
+        for member in members.get(row.action_id, ()):
+            columns = _columns(row, consequence, outcome, now) | {"is_ready": False}  # a member goes with its group
+            transitions.append(_transition(member, consequence, detail, columns))
+    apply_transitions(connection, transitions, ACTOR, now)
+
+
+def _transition(row: Row[Any], consequence: Consequence, detail: str, columns: Mapping[str, Any]) -> Transition:
+    return Transition(
+        action_id=row.action_id,
+        signal=row.signal,
+        build_id=row.build_id,
+        from_state=ActionState(row.state),
+        to_state=consequence.state,
+        verb=VERBS[consequence.state],
+        reason=consequence.reason,
+        detail=detail,
+        columns=columns,
+    )
+
+
+def _columns(row: Row[Any], consequence: Consequence, outcome: Outcome | None, now: datetime) -> dict[str, Any]:
+    counted = outcome is not None and consequence.is_counted
+    columns: dict[str, Any] = {
+        "attempts": row.attempts + (1 if counted else 0),
+        "due_at": now + timedelta(seconds=consequence.due_in),
+    }
+    if outcome is not None and outcome.verdict is Verdict.DELIVERED:
+        columns |= {
+            "external_id": outcome.external_id,
+            "url": outcome.url,
+            "result_json": json.dumps(dict(outcome.result), sort_keys=True),
+        }
+    if consequence.state is ActionState.WAITING:
+        columns |= {"lease_token": None, "lease_until": None, "is_ready": True}
+    if consequence.reason == UNKNOWN_OUTCOME:
+        columns["is_ready"] = True  # on a held action: the destination has not yet been asked whether it happened
+    return columns
+
+
+def _members(connection: Connection, group_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
+    found: dict[str, list[Row[Any]]] = {}
+    for ids in chunks(group_ids):
+        unsettled = (actions.c.group_id.in_(ids), actions.c.state.in_(("waiting", "held")))
+        for row in connection.execute(select(actions).where(*unsettled)):
+            found.setdefault(row.group_id, []).append(row)
+    return found
+
+
+def _refresh(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> None:
+    """After something settled: what may go next in the lanes it belongs to, a group's members included."""
+    by_signal: dict[str, set[str]] = {}
+    for row in rows:
+        if row.entity_id is not None:
+            by_signal.setdefault(row.signal, set()).add(row.entity_id)
+    for ids in chunks([row.action_id for row in rows if row.is_group]):
+        lanes = select(actions.c.signal, actions.c.entity_id).where(actions.c.group_id.in_(ids))
+        for lane in connection.execute(lanes):
+            by_signal.setdefault(lane.signal, set()).add(lane.entity_id)
+    for signal, entities in by_signal.items():
+        refresh_lanes(connection, signal, entities, now)
+    groups = {row.group_id for row in rows if row.group_id is not None}
+    refresh_groups(connection, groups, now)

@@ -1,0 +1,57 @@
+"""Finds attempts that their run never closed, because it died, and settles them as what they are: unknown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+
+from sqlalchemy import Connection, select
+
+from dagster_project.contracts.destination import IdempotencyClass, Outcome, ReasonFor, Verdict
+from dagster_project.ledger.retry_policy import RetryPolicy, consequence_of
+from dagster_project.ledger.schema import actions, attempts
+from dagster_project.ledger.settlement import settle_abandoned
+
+SWEEP_LIMIT = 5000
+LOST = Outcome(Verdict.UNKNOWN, ReasonFor.REPLY_LOST.value, "the run ended before an answer was recorded")
+
+
+@dataclass(frozen=True)
+class SweepPolicy:
+    retry: RetryPolicy
+    random: Random
+    server_limit: float  # seconds; the longest of any bound destination
+
+
+def sweep_expired(connection: Connection, policy: SweepPolicy, now: datetime) -> int:
+    """Settles the open attempts whose action's lease has expired; returns how many there were."""
+    query = (
+        select(actions, attempts.c.attempt_id)
+        .join(attempts, attempts.c.action_id == actions.c.action_id)
+        .where(attempts.c.verdict.is_(None), actions.c.lease_until <= now, actions.c.state == "waiting")
+        .limit(SWEEP_LIMIT)
+    )
+    if connection.dialect.name == "postgresql":
+        query = query.with_for_update(skip_locked=True)
+    rows = connection.execute(query).all()
+    settle_abandoned(
+        connection,
+        [
+            (
+                row,
+                consequence_of(
+                    LOST,
+                    IdempotencyClass(row.idempotency),
+                    row.attempts,
+                    policy.retry,
+                    policy.random,
+                    server_limit=policy.server_limit,
+                ),
+            )
+            for row in rows
+        ],
+        LOST,
+        now,
+    )
+    return len(rows)

@@ -1,0 +1,88 @@
+"""The one way an action changes state: the row and its audit entry in the same transaction (invariant 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, update
+
+from dagster_project.contracts.vocabulary import SETTLED, ActionState
+from dagster_project.ledger.schema import actions, audit
+
+CHUNK = 400  # rows named in one statement; below every database's limit on parameters
+
+
+@dataclass(frozen=True)
+class Transition:
+    action_id: str
+    signal: str
+    build_id: str
+    from_state: ActionState
+    to_state: ActionState
+    verb: str
+    reason: str = ""
+    detail: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict)  # what else changes on the row
+
+
+def chunks(values: Iterable[Any], size: int = CHUNK) -> Iterable[list[Any]]:
+    everything = list(values)
+    for start in range(0, len(everything), size):
+        yield everything[start : start + size]
+
+
+def apply_transitions(connection: Connection, transitions: Sequence[Transition], actor: str, now: datetime) -> None:
+    """Changes the rows and writes their audit entries.
+
+    A settled or held action gives up its lease and is not ready; what `columns` say comes last.
+    """
+    by_shape: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for transition in transitions:
+        values = _row_values(transition, now)
+        by_shape.setdefault(tuple(values), []).append({"b_id": transition.action_id, **values})
+    for shape, rows in by_shape.items():
+        statement = (
+            update(actions).where(actions.c.action_id == bindparam("b_id")).values({n: bindparam(n) for n in shape})
+        )
+        connection.execute(statement, rows)
+    write_audit(connection, [audit_row(t, actor, now) for t in transitions])
+
+
+def _row_values(transition: Transition, now: datetime) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "state": transition.to_state.value,
+        "reason": transition.reason,
+        "detail": transition.detail,
+    }
+    if transition.to_state in SETTLED or transition.to_state is ActionState.HELD:
+        values |= {"is_ready": False, "lease_token": None, "lease_until": None}
+    if transition.to_state in SETTLED:
+        values["settled_at"] = now
+    return values | dict(transition.columns)
+
+
+def audit_row(transition: Transition, actor: str, now: datetime) -> dict[str, Any]:
+    return {
+        "at": now,
+        "actor": actor,
+        "verb": transition.verb,
+        "signal": transition.signal,
+        "build_id": transition.build_id,
+        "action_id": transition.action_id,
+        "from_state": transition.from_state.value,
+        "to_state": transition.to_state.value,
+        "reason": transition.reason,
+        "detail": transition.detail,
+    }
+
+
+def write_audit(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        blank = dict.fromkeys(("signal", "build_id", "action_id", "from_state", "to_state")) | {
+            "reason": "",
+            "detail": "",
+        }
+        connection.execute(insert(audit), [{**blank, **row} for row in rows])

@@ -1,0 +1,64 @@
+"""Held actions with an unknown outcome: which of them a destination can still be asked about, and what it answered."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, Connection, func, select, update
+
+from dagster_project.contracts.destination import Outcome, Verdict
+from dagster_project.contracts.vocabulary import ActionState
+from dagster_project.ledger.database import Database
+from dagster_project.ledger.retry_policy import Consequence
+from dagster_project.ledger.schema import actions
+from dagster_project.ledger.settlement import UNKNOWN_OUTCOME, settle_reconciled
+from dagster_project.ledger.work import ReadyWork, load_work
+
+ASK_AGAIN_WITHIN = timedelta(minutes=5)
+
+
+def _to_be_asked(signal: str, database: Database) -> list[ColumnElement[bool]]:
+    return [
+        actions.c.signal == signal,
+        actions.c.state == ActionState.HELD.value,
+        actions.c.reason == UNKNOWN_OUTCOME,
+        actions.c.group_id.is_(None),
+        actions.c.is_ready,
+        actions.c.due_at <= database.now(),
+    ]
+
+
+def unknown_count(database: Database, signal: str) -> int:
+    with database.reading() as connection:
+        query = select(func.count()).select_from(actions).where(*_to_be_asked(signal, database))
+        return connection.execute(query).scalar_one()
+
+
+def unknown_work(database: Database, signal: str, limit: int) -> ReadyWork:
+    """Held actions whose outcome is unknown and whose destination may be asked about it now."""
+    with database.reading() as connection:
+        query = select(actions).where(*_to_be_asked(signal, database)).limit(limit)
+        return load_work(connection, connection.execute(query).all())
+
+
+def record_answer(database: Database, action_id: str, outcome: Outcome | None) -> None:
+    """Settles what the destination could tell; where it has no means to tell, the action waits for a person alone."""
+
+    def work(connection: Connection) -> None:
+        now = database.now()
+        still = (actions.c.action_id == action_id, actions.c.reason == UNKNOWN_OUTCOME, actions.c.state == "held")
+        row = connection.execute(select(actions).where(*still)).first()
+        if row is None:
+            return
+        if outcome is None:
+            connection.execute(update(actions).where(*still).values(is_ready=False))
+        elif outcome.verdict is Verdict.DELIVERED:
+            settle_reconciled(connection, row, Consequence(ActionState.DELIVERED, ""), outcome, now)
+        elif outcome.verdict is Verdict.RETRY:
+            settle_reconciled(connection, row, Consequence(ActionState.WAITING, "proved_not_done"), outcome, now)
+        else:
+            connection.execute(
+                update(actions).where(*still).values(due_at=now + ASK_AGAIN_WITHIN, detail=outcome.detail[:500])
+            )
+
+    database.write(work)

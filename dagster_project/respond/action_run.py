@@ -1,0 +1,163 @@
+"""One action run from claim to settlement, as plain functions that the ops of a job call in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from random import Random
+
+from dagster_project.contracts.catalog import Catalog
+from dagster_project.contracts.destination import Destination, LookupFailed
+from dagster_project.contracts.event import SignalEvent
+from dagster_project.detect.warehouse_reading import WarehouseUnavailable
+from dagster_project.ledger.claims import claim, release
+from dagster_project.ledger.database import Database
+from dagster_project.ledger.destination_state import CircuitPolicy
+from dagster_project.ledger.gates import Claim
+from dagster_project.ledger.readiness import load_versions
+from dagster_project.ledger.retry_policy import RetryPolicy
+from dagster_project.ledger.sweep import SweepPolicy
+from dagster_project.ledger.work import claimed_events, earlier_work
+from dagster_project.respond.bindings import Binding
+from dagster_project.respond.delivery import DeliveryPolicy, DeliveryReport, Workshop, deliver_step
+from dagster_project.respond.enrichment import Enriched, enrich
+from dagster_project.respond.reconciling import reconcile_unknown
+from dagster_project.settings import Settings
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every action run needs and none changes."""
+
+    settings: Settings
+    catalog: Catalog
+    database: Database
+    bindings: Mapping[str, Binding]
+
+
+@dataclass
+class Work:
+    """What one run carries from op to op: its claim and what it has looked up and done. No rows of data."""
+
+    claim: Claim
+    enriched: Enriched = field(default_factory=Enriched)
+    reports: dict[str, DeliveryReport] = field(default_factory=dict)
+    waits_for: str = ""  # why nothing could be rendered this time
+
+
+def begin(around: Surroundings, signal: str, run_id: str) -> Work:
+    """Claims due work, after settling what dead runs left behind."""
+    settings = around.settings
+    sweeping = SweepPolicy(_retry_policy(settings), Random(), _server_limit(around))
+    taken = claim(around.database, signal, run_id, settings.claim_limit, settings.lease_within, sweeping)
+    return Work(claim=taken)
+
+
+def look_up_all(around: Surroundings, work: Work, say: Say) -> None:
+    """Enriches everything that was claimed, and asks about held outcomes that nobody knows.
+
+    What cannot be looked up now leaves the work waiting: it is claimed again by a later run, and no attempt is burnt.
+    """
+
+    async def all_of_it() -> None:
+        async with _workshop(around, work, say) as workshop:
+            answers = await reconcile_unknown(workshop)
+            if answers:
+                say(f"asked about unknown outcomes: {answers}")
+            await _enrich_claimed(around, work, workshop)
+
+    try:
+        asyncio.run(all_of_it())
+    except (WarehouseUnavailable, LookupFailed) as error:
+        work.waits_for = str(error)
+        say(f"nothing is sent by this run: {error}")
+
+
+async def _enrich_claimed(around: Surroundings, work: Work, workshop: Workshop) -> None:
+    by_version: dict[str, list[SignalEvent]] = {}
+    for version, event in claimed_events(around.database, work.claim):
+        by_version.setdefault(version, []).append(event)
+    with around.database.reading() as connection:
+        versions = load_versions(connection, by_version)
+    for version, events in by_version.items():
+        await enrich(
+            versions[version].playbook,
+            events,
+            work.enriched,
+            workshop.target,
+            workshop.models,
+            workshop.destinations,
+            partial(earlier_work, around.database),
+        )
+
+
+def do_step(around: Surroundings, work: Work, step: str | None, say: Say) -> DeliveryReport:
+    """Delivers what is ready of one step; a step without work does nothing."""
+    if work.waits_for or not work.claim.count:
+        return DeliveryReport()
+
+    async def one_step() -> DeliveryReport:
+        async with _workshop(around, work, say) as workshop:
+            return await deliver_step(workshop, step)
+
+    try:
+        report = asyncio.run(one_step())
+    except (WarehouseUnavailable, LookupFailed) as error:
+        work.waits_for = str(error)
+        say(f"the rest waits: {error}")
+        report = DeliveryReport()
+    work.reports[step or "earlier_versions"] = report
+    return report
+
+
+def finish(around: Surroundings, work: Work) -> None:
+    """Gives back what was not settled."""
+    release(around.database, work.claim)
+
+
+@asynccontextmanager
+async def _workshop(around: Surroundings, work: Work, say: Say) -> AsyncIterator[Workshop]:
+    """Opens the destinations for one event loop and closes them with it."""
+    opened: dict[str, Destination] = {role: binding.open() for role, binding in around.bindings.items()}
+    try:
+        yield Workshop(
+            database=around.database,
+            claim=work.claim,
+            target=around.settings.warehouse_target,
+            models=around.catalog.models,
+            destinations=opened,
+            enriched=work.enriched,
+            policy=delivery_policy(around),
+            say=say,
+        )
+    finally:
+        for destination in opened.values():
+            await destination.close()
+
+
+def _retry_policy(settings: Settings) -> RetryPolicy:
+    return RetryPolicy(settings.max_attempts, settings.retry_base_seconds, settings.retry_cap_seconds)
+
+
+def _server_limit(around: Surroundings) -> float:
+    return max((binding.connector.server_limit for binding in around.bindings.values()), default=0.0)
+
+
+def delivery_policy(around: Surroundings) -> DeliveryPolicy:
+    settings = around.settings
+    return DeliveryPolicy(
+        retry=_retry_policy(settings),
+        circuit=CircuitPolicy(
+            settings.circuit_opens_after, settings.circuit_base_seconds, settings.circuit_cap_seconds
+        ),
+        lease_within=timedelta(seconds=settings.lease_seconds),
+        in_flight_calls=settings.in_flight_calls,
+        call_deadline=max((b.connection.call_deadline for b in around.bindings.values()), default=20.0),
+        random=Random(),
+    )

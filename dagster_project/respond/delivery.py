@@ -1,0 +1,309 @@
+"""Sends what is ready: renders it once, records the intent, makes the calls, records what came of them.
+
+Two durable steps stand around every call: the intent before it and the outcome after it. A process that dies between
+them leaves an open attempt, which the next claim settles as unknown by the destination's idempotency class.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from random import Random
+
+from pydantic import ValidationError
+
+from dagster_project.contracts.catalog import CatalogModel
+from dagster_project.contracts.destination import (
+    Destination,
+    IdempotencyClass,
+    Operation,
+    Outcome,
+    ReasonFor,
+    Request,
+    Verdict,
+)
+from dagster_project.contracts.playbook import PlaybookVersion, Step
+from dagster_project.contracts.warehouse import WarehouseTarget
+from dagster_project.ledger.claims import renew
+from dagster_project.ledger.database import Database
+from dagster_project.ledger.destination_state import CircuitPolicy, news_from, record_news
+from dagster_project.ledger.gates import Claim
+from dagster_project.ledger.retry_policy import RetryPolicy
+from dagster_project.ledger.settlement import (
+    Intent,
+    Rendering,
+    Settled,
+    SettlementReport,
+    settle,
+    store_renderings,
+    write_intents,
+)
+from dagster_project.ledger.work import WorkItem, earlier_work, ready_work, rendered_work
+from dagster_project.respond.enrichment import Enriched, enrich
+from dagster_project.respond.pacing import Pacer
+from dagster_project.respond.rendering import RenderContext, load_arguments, render
+
+NOT_SENT = "not_sent"
+LARGEST_CHUNK = 500  # actions between two commits of intents
+
+
+@dataclass(frozen=True)
+class DeliveryPolicy:
+    retry: RetryPolicy
+    circuit: CircuitPolicy
+    lease_within: timedelta
+    in_flight_calls: int
+    call_deadline: float  # seconds; the longest of the bound connections
+    random: Random
+
+
+@dataclass
+class DeliveryReport:
+    """What one step of one run came to; counts of actions and groups by state, and of what was seen on the way."""
+
+    states: dict[str, int] = field(default_factory=dict)
+    calls: int = 0
+    zombies: int = 0
+
+    def add(self, settlement: SettlementReport) -> None:
+        self.zombies += settlement.zombies
+        for state, count in settlement.states.items():
+            self.states[state] = self.states.get(state, 0) + count
+
+    @property
+    def settled(self) -> int:
+        return sum(self.states.values())
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What a run has at hand while it works: the ledger, its claim, opened destinations, and what it has looked up."""
+
+    database: Database
+    claim: Claim
+    target: WarehouseTarget
+    models: Mapping[str, CatalogModel]
+    destinations: Mapping[str, Destination]  # by role
+    enriched: Enriched
+    policy: DeliveryPolicy
+    say: Callable[[str], None]
+
+
+async def deliver_step(workshop: Workshop, step_name: str | None) -> DeliveryReport:
+    """Delivers everything of one step that is ready in the claim, chunk by chunk.
+
+    Parameters: the workshop; the step's name, or None for steps that the current playbook no longer has.
+    """
+    report = DeliveryReport()
+    pacers: dict[str, Pacer] = {}
+    seen: set[str] = set()
+    limit = chunk_size(workshop, step_name)
+    while True:
+        work = ready_work(workshop.database, workshop.claim, step_name, limit)
+        fresh = [item for item in work.items if item.action_id not in seen]
+        if not fresh:
+            return report
+        seen.update(item.action_id for item in fresh)
+        await _render_all(workshop, fresh, work.versions, report)
+        await _send_all(workshop, [item.action_id for item in fresh], report, pacers)
+
+
+def chunk_size(workshop: Workshop, step_name: str | None) -> int:
+    """How many actions may have an open intent at once, so that all of their calls end well within the lease.
+
+    At most what the slowest destination's rate lets through, and what the calls in flight can carry if every one of
+    them takes its whole deadline, in a quarter of the lease.
+    """
+    quarter = workshop.policy.lease_within.total_seconds() / 4
+    sizes = [LARGEST_CHUNK if step_name is not None else LARGEST_CHUNK // 10]
+    for destination in workshop.destinations.values():
+        by_rate = quarter * destination.rate_limit.calls / destination.rate_limit.seconds
+        by_deadline = quarter * workshop.policy.in_flight_calls / workshop.policy.call_deadline
+        batch = min(operation.batch_size for operation in destination.operations.values())
+        sizes.append(int(min(by_rate, by_deadline) * batch))
+    return max(1, min(sizes))
+
+
+async def _render_all(
+    workshop: Workshop, items: Sequence[WorkItem], versions: Mapping[str, PlaybookVersion], report: DeliveryReport
+) -> None:
+    """Renders what has no stored request yet."""
+    unrendered = [item for item in items if item.arguments_json is None]
+    for version_id in sorted({item.playbook_version for item in unrendered}):
+        mine = [item for item in unrendered if item.playbook_version == version_id]
+        version = versions[version_id]
+        events = [event for item in mine for event, _ in item.cases()]
+        await enrich(
+            version.playbook,
+            events,
+            workshop.enriched,
+            workshop.target,
+            workshop.models,
+            workshop.destinations,
+            partial(earlier_work, workshop.database),
+        )
+        renderings = [_render_one(workshop, item, version) for item in mine]
+        store_renderings(workshop.database, workshop.claim, renderings)
+        for rendering in renderings:
+            if rendering.is_held or rendering.arguments_json is None:
+                state = "held" if rendering.is_held else "dead"
+                report.states[state] = report.states.get(state, 0) + 1
+
+
+def _render_one(workshop: Workshop, item: WorkItem, version: PlaybookVersion) -> Rendering:
+    step = _step(version, item)
+    destination = workshop.destinations[item.role]
+    operation = destination.operations.get(item.operation)
+    if operation is None:
+        detail = f"{destination.name} has no operation {item.operation!r} any more"
+        return Rendering(item.action_id, reason=ReasonFor.MISCONFIGURED.value, detail=detail)
+    return render(item, step, RenderContext(version, workshop.enriched, destination, operation))
+
+
+def _step(version: PlaybookVersion, item: WorkItem) -> Step:
+    step = version.playbook.step(item.step)
+    if step is None:
+        raise LookupError(
+            f"action {item.action_id}: playbook version {item.playbook_version} has no step {item.step!r}"
+        )
+    return step
+
+
+async def _send_all(
+    workshop: Workshop, action_ids: Sequence[str], report: DeliveryReport, pacers: dict[str, Pacer]
+) -> None:
+    """Intents, calls, outcomes for one chunk. Only what is rendered, still ours and still waiting gets an intent."""
+    work = rendered_work(workshop.database, workshop.claim, action_ids)
+    items = {item.action_id: item for item in work.items}
+    intents = write_intents(workshop.database, workshop.claim, list(items), workshop.policy.lease_within)
+    calls = [_Call.of(workshop, batch, items, work.versions) for batch in _batches(workshop, intents, items)]
+    gate = asyncio.Semaphore(workshop.policy.in_flight_calls)
+    stop: dict[str, Outcome] = {}
+    heart = asyncio.create_task(_keep_lease(workshop))
+    try:
+        settled = [one for call in await asyncio.gather(*(_make(c, gate, stop, pacers) for c in calls)) for one in call]
+    finally:
+        heart.cancel()
+    report.calls += sum(1 for call in calls if call.was_made)
+    settlement = settle(workshop.database, workshop.claim, settled, workshop.policy.retry, workshop.policy.random)
+    report.add(settlement)
+    _tell_destinations(workshop, settled)
+
+
+async def _keep_lease(workshop: Workshop) -> None:
+    """Renews the lease while calls are under way; a lease that is lost all the same makes this run a zombie."""
+    while True:
+        await asyncio.sleep(workshop.policy.lease_within.total_seconds() / 3)
+        await asyncio.to_thread(renew, workshop.database, workshop.claim, workshop.policy.lease_within)
+
+
+def _tell_destinations(workshop: Workshop, settled: Sequence[Settled]) -> None:
+    by_destination: dict[str, list[Outcome]] = {}
+    for one in settled:
+        if one.is_sent:
+            by_destination.setdefault(one.intent.destination, []).append(one.outcome)
+    for name, outcomes in by_destination.items():
+        record_news(workshop.database, name, news_from(outcomes), workshop.policy.circuit)
+
+
+def _batches(workshop: Workshop, intents: Sequence[Intent], items: Mapping[str, WorkItem]) -> list[list[Intent]]:
+    """Intents that one external call may carry together: one operation, at most its batch size."""
+    by_operation: dict[tuple[str, str], list[Intent]] = {}
+    for intent in intents:
+        item = items[intent.action_id]
+        by_operation.setdefault((item.role, item.operation), []).append(intent)
+    batches = []
+    for (role, name), same in by_operation.items():
+        size = workshop.destinations[role].operations[name].batch_size
+        batches += [same[start : start + size] for start in range(0, len(same), size)]
+    return batches
+
+
+@dataclass
+class _Call:
+    """One external call about to be made."""
+
+    destination: Destination
+    operation: Operation
+    intents: list[Intent]
+    items: list[WorkItem]
+    steps: list[Step]
+    was_made: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        workshop: Workshop,
+        intents: list[Intent],
+        items: Mapping[str, WorkItem],
+        versions: Mapping[str, PlaybookVersion],
+    ) -> _Call:
+        mine = [items[intent.action_id] for intent in intents]
+        destination = workshop.destinations[mine[0].role]
+        steps = [_step(versions[item.playbook_version], item) for item in mine]
+        return cls(destination, destination.operations[mine[0].operation], intents, mine, steps)
+
+    def settled(self, outcomes: Sequence[Outcome], is_sent: bool) -> list[Settled]:
+        return [
+            Settled(
+                intent,
+                outcome,
+                is_sent=is_sent,
+                server_limit=self.destination.server_limit,
+                is_at_least_once=step.is_at_least_once,
+            )
+            for intent, outcome, step in zip(self.intents, outcomes, self.steps, strict=True)
+        ]
+
+
+async def _make(
+    call: _Call, gate: asyncio.Semaphore, stop: dict[str, Outcome], pacers: dict[str, Pacer]
+) -> list[Settled]:
+    """Makes one call, unless an earlier one has shown that its destination takes nothing now."""
+    name = call.destination.name
+    pacer = pacers.setdefault(name, Pacer(call.destination.rate_limit))
+    async with gate:
+        if name not in stop:
+            await pacer.wait()
+        if name in stop:
+            return call.settled([_not_sent(stop[name])] * len(call.intents), is_sent=False)
+        requests, broken = _requests(call)
+        if broken is not None:
+            return call.settled([broken] * len(call.intents), is_sent=True)
+        call.was_made = True
+        outcomes = await call.destination.deliver(call.operation.name, requests)
+        outcomes = await _reconciled(call, requests, outcomes)
+    blocking = next((o for o in outcomes if o.scope == "destination" and o.verdict is Verdict.RETRY), None)
+    if blocking is not None:
+        stop.setdefault(name, blocking)
+    return call.settled(outcomes, is_sent=True)
+
+
+def _requests(call: _Call) -> tuple[list[Request], Outcome | None]:
+    """The stored requests as the connector takes them; an outcome where it does not take them any more."""
+    try:
+        return [
+            Request(item.action_id, load_arguments(call.operation, item.arguments_json or "")) for item in call.items
+        ], None
+    except ValidationError as error:
+        detail = f"the stored request does not fit {call.operation.name} any more: {error.error_count()} errors"
+        return [], Outcome(Verdict.REJECTED, ReasonFor.INVALID_REQUEST.value, detail)
+
+
+def _not_sent(cause: Outcome) -> Outcome:
+    return Outcome(
+        Verdict.RETRY, NOT_SENT, f"not begun: {cause.reason}", retry_after=cause.retry_after, scope="destination"
+    )
+
+
+async def _reconciled(call: _Call, requests: Sequence[Request], outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Asks an unkeyed destination, where it can tell, whether an unknown attempt took effect."""
+    found = []
+    for request, outcome in zip(requests, outcomes, strict=True):
+        is_open = outcome.verdict is Verdict.UNKNOWN and call.operation.idempotency is IdempotencyClass.UNKEYED
+        answer = await call.destination.reconcile(call.operation.name, request) if is_open else None
+        found.append(answer if answer is not None and answer.verdict is Verdict.DELIVERED else outcome)
+    return found

@@ -1,0 +1,135 @@
+"""One job a signal, made from its playbook: claim, enrich, one op a step named as in the playbook, settle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dagster import (
+    AssetKey,
+    AssetMaterialization,
+    Failure,
+    JobDefinition,
+    MetadataValue,
+    OpDefinition,
+    OpExecutionContext,
+    in_process_executor,
+    job,
+    mem_io_manager,
+    op,
+)
+
+from dagster_project.contracts.catalog import CatalogSignal
+from dagster_project.contracts.playbook import Step
+from dagster_project.ledger.run_summary import summarize_run
+from dagster_project.respond.action_run import Surroundings, Work, begin, do_step, finish, look_up_all
+
+GetSurroundings = Callable[[], Surroundings]
+
+# Ops that every job has; a step may not take one of their names.
+RESERVED_OPS = frozenset({"claim", "enrich", "earlier_versions", "settle"})
+
+
+def actions_key(signal: str) -> AssetKey:
+    """The asset that stands for what was done about a signal."""
+    return AssetKey(["actions", signal])
+
+
+def build_job(signal: CatalogSignal, surroundings: GetSurroundings) -> JobDefinition:
+    """The job `act_on_<signal>`. It runs in one process: work in hand passes from op to op in memory."""
+    claim_op = _claim_op(signal, surroundings)
+    enrich_op = _enrich_op(surroundings)
+    step_ops = [_step_op(step, surroundings) for step in signal.version.playbook.steps]
+    earlier_op = _earlier_op(surroundings)
+    settle_op = _settle_op(signal, surroundings)
+
+    @job(
+        name=f"act_on_{signal.name}",
+        description=f"{signal.version.playbook.description} ({signal.version.playbook.name})",
+        executor_def=in_process_executor,
+        resource_defs={"io_manager": mem_io_manager},
+        tags={"signal": signal.name},
+    )
+    def act() -> None:
+        work = enrich_op(claim_op())
+        for step_op in step_ops:
+            work = step_op(work)
+        settle_op(earlier_op(work))
+
+    return act
+
+
+def _claim_op(signal: CatalogSignal, surroundings: GetSurroundings) -> OpDefinition:
+    @op(name="claim", description="Leases the most severe due work, after settling what dead runs left open.")
+    def claim(context: OpExecutionContext) -> Work:
+        work = begin(surroundings(), signal.name, context.run_id)
+        context.log.info(f"claimed {work.claim.count} due actions and groups")
+        context.add_output_metadata({"claimed": work.claim.count})
+        return work
+
+    return claim
+
+
+def _enrich_op(surroundings: GetSurroundings) -> OpDefinition:
+    @op(name="enrich", description="Looks up what the events alone do not say.")
+    def enrich(context: OpExecutionContext, work: Work) -> Work:
+        look_up_all(surroundings(), work, context.log.info)
+        found = {name: len(rows) for name, rows in work.enriched.rows.items()}
+        context.add_output_metadata({"rows": MetadataValue.json(found)})
+        return work
+
+    return enrich
+
+
+def _step_op(step: Step, surroundings: GetSurroundings) -> OpDefinition:
+    @op(
+        name=step.name if step.name not in RESERVED_OPS else f"{step.name}_step",
+        description=step.description or f"{step.operation} ({step.role})",
+        pool=f"role_{step.role}",
+        tags={"role": step.role, "operation": step.operation},
+    )
+    def act_on_step(context: OpExecutionContext, work: Work) -> Work:
+        report = do_step(surroundings(), work, step.name, context.log.info)
+        context.log.info(f"{step.name}: {report.calls} calls, {report.states or 'nothing to do'}")
+        context.add_output_metadata({"calls": report.calls, "states": MetadataValue.json(report.states)})
+        return work
+
+    return act_on_step
+
+
+def _earlier_op(surroundings: GetSurroundings) -> OpDefinition:
+    @op(name="earlier_versions", description="Finishes steps that the playbook no longer has, from what was stored.")
+    def earlier_versions(context: OpExecutionContext, work: Work) -> Work:
+        report = do_step(surroundings(), work, None, context.log.info)
+        context.add_output_metadata({"states": MetadataValue.json(report.states)})
+        return work
+
+    return earlier_versions
+
+
+def _settle_op(signal: CatalogSignal, surroundings: GetSurroundings) -> OpDefinition:
+    @op(name="settle", description="Gives back what was not settled, reports, and fails if there are dead letters.")
+    def settle(context: OpExecutionContext, work: Work) -> None:
+        around = surroundings()
+        finish(around, work)
+        summary = summarize_run(around.database, context.run_id)
+        latencies = {"p50_seconds": summary.p50_seconds, "p95_seconds": summary.p95_seconds}
+        context.log_event(
+            AssetMaterialization(
+                asset_key=actions_key(signal.name),
+                metadata={
+                    "claimed": work.claim.count,
+                    "calls": sum(report.calls for report in work.reports.values()),
+                    **{state: count for state, count in sorted(summary.states.items())},
+                    **{name: value for name, value in latencies.items() if value is not None},
+                },
+            )
+        )
+        dead = sum(report.states.get("dead", 0) for report in work.reports.values())
+        if dead:
+            raise Failure(
+                f"{dead} action(s) of {signal.name} are dead. Everything else of this run is settled. See why with "
+                f"`loopctl status`, then `loopctl replay` what should be tried again.",
+                allow_retries=False,
+            )
+
+    return settle

@@ -1,0 +1,66 @@
+"""Puts together, once a process, what the light location and the CLI both need: catalog, ledger, bindings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from dagster_project.contracts.catalog import Catalog
+from dagster_project.ledger.catching_up import catch_up
+from dagster_project.ledger.claims import due_count
+from dagster_project.ledger.database import open_database
+from dagster_project.ledger.intake import IntakeReport
+from dagster_project.ledger.unknown_outcomes import unknown_count
+from dagster_project.prepare import current_catalog
+from dagster_project.respond.action_run import Surroundings
+from dagster_project.respond.bindings import bind_roles, operations_of
+from dagster_project.settings import Settings, settings
+
+
+@lru_cache(maxsize=1)
+def catalog() -> Catalog:
+    """The compiled catalog. Raises CatalogRefused."""
+    return current_catalog(settings())
+
+
+@lru_cache(maxsize=1)
+def surroundings() -> Surroundings:
+    """The ledger is opened at first use, not when the location is loaded."""
+    return surroundings_for(settings(), catalog())
+
+
+def surroundings_for(chosen: Settings, compiled: Catalog) -> Surroundings:
+    return Surroundings(
+        settings=chosen,
+        catalog=compiled,
+        database=open_database(chosen.ledger_address),
+        bindings=bind_roles(chosen),
+    )
+
+
+@dataclass(frozen=True)
+class LedgerDesk:
+    """Answers a sensor from the ledger."""
+
+    def catch_up(self, signal: str) -> Sequence[str]:
+        return [told(report) for report in take_in_new_builds(surroundings(), signal)]
+
+    def due(self, signal: str) -> int:
+        database = surroundings().database
+        return due_count(database, signal) + unknown_count(database, signal)
+
+
+def take_in_new_builds(around: Surroundings, signal: str) -> list[IntakeReport]:
+    """Brings the ledger up to the warehouse for one signal. Raises WarehouseUnavailable, WrongWarehouse, BuildMismatch."""
+    operations = operations_of(around.catalog.signal(signal).version, around.bindings)
+    return catch_up(around.database, around.settings.warehouse_target, around.catalog, signal, operations)
+
+
+def told(report: IntakeReport) -> str:
+    """One line on a build that was taken in."""
+    if not report.is_new:
+        return f"build {report.build_id} was taken in by another process"
+    states = ", ".join(f"{count} {state}" for state, count in sorted((report.states or {}).items()))
+    guards = "".join(f"; held: {why}" for why in (report.guards or {}).values())
+    return f"{report.handling}: {report.events} events, {states or 'no actions'}{guards}"

@@ -1,0 +1,149 @@
+"""Every setting of the project, read once from the environment (prefix LOOP_) or `.env`, typed, secrets as such."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dagster_project.contracts.destination import SandboxAddress
+from dagster_project.contracts.warehouse import DuckDBTarget, PostgresTarget, WarehouseTarget
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+
+class Settings(BaseSettings):
+    """Field `duckdb_path` is set by LOOP_DUCKDB_PATH, `destinations` by LOOP_DESTINATIONS__HUBSPOT__TOKEN and so on."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LOOP_",
+        env_nested_delimiter="__",
+        env_file=PROJECT_ROOT / ".env",
+        extra="ignore",
+        frozen=True,
+    )
+
+    # --- where things are
+    state_dir: Path = PROJECT_ROOT / ".loop"
+    dbt_project_dir: Path = PROJECT_ROOT / "dbt_signals"
+    playbooks_dir: Path = PROJECT_ROOT / "dagster_project" / "respond" / "playbooks"
+
+    # --- the warehouse
+    warehouse: Literal["duckdb", "postgres", "snowflake"] = "duckdb"
+    warehouse_schema: str = "analytics"
+    duckdb_path: Path | None = None  # <state_dir>/warehouse.duckdb
+    postgres_host: str = "127.0.0.1"
+    postgres_port: int = 5432
+    postgres_user: str = "loop"
+    postgres_password: SecretStr = SecretStr("")
+    postgres_database: str = "loop"
+    dbt_threads: int = 4
+
+    # --- the ledger
+    ledger_url: SecretStr | None = None  # sqlite:///<state_dir>/ledger.sqlite
+
+    # --- which destination answers for a role, and how it is reached; one without an entry is the sandbox's
+    bindings: dict[str, str] = {"crm": "hubspot", "erp": "tryton", "chat": "slack", "mail": "email", "hook": "webhook"}
+    destinations: dict[str, dict[str, Any]] = Field(default={}, repr=False)
+    sandbox_host: str = "127.0.0.1"
+    sandbox_port: int = 8650
+    sandbox_smtp_port: int = 8651
+
+    # --- how work is taken and retried
+    claim_limit: int = 1000  # events that one run takes at most
+    lease_seconds: float = 300.0
+    in_flight_calls: int = 32  # external calls under way at once, per run and destination
+    runs_in_flight: int = 2  # action runs of one signal at once
+    max_attempts: int = 8
+    retry_base_seconds: float = 30.0
+    retry_cap_seconds: float = 3600.0
+    circuit_opens_after: int = 5  # failures of a destination in a row
+    circuit_base_seconds: float = 30.0
+    circuit_cap_seconds: float = 900.0
+
+    # --- clocks of the Dagster side
+    sensor_interval_seconds: int = 30
+    build_cron: str = "0 6 * * *"
+    verify_cron: str = "*/15 * * * *"
+
+    @property
+    def duckdb_file(self) -> Path:
+        return self.duckdb_path or self.state_dir / "warehouse.duckdb"
+
+    @property
+    def catalog_file(self) -> Path:
+        return self.state_dir / "catalog.json"
+
+    @property
+    def dbt_target_dir(self) -> Path:
+        return self.state_dir / "dbt_target"
+
+    @property
+    def manifest_file(self) -> Path:
+        return self.dbt_target_dir / "manifest.json"
+
+    @property
+    def ledger_address(self) -> str:
+        """The SQLAlchemy URL of the ledger; it may hold a password, so it is never printed."""
+        if self.ledger_url is not None:
+            return self.ledger_url.get_secret_value()
+        return f"sqlite:///{self.state_dir / 'ledger.sqlite'}"
+
+    @property
+    def lease_within(self) -> timedelta:
+        return timedelta(seconds=self.lease_seconds)
+
+    @property
+    def sandbox(self) -> SandboxAddress:
+        return SandboxAddress(
+            http_url=f"http://{self.sandbox_host}:{self.sandbox_port}",
+            smtp_host=self.sandbox_host,
+            smtp_port=self.sandbox_smtp_port,
+        )
+
+    @property
+    def warehouse_target(self) -> WarehouseTarget:
+        if self.warehouse == "duckdb":
+            return DuckDBTarget(path=self.duckdb_file, schema=self.warehouse_schema)
+        if self.warehouse == "postgres":
+            return PostgresTarget(
+                host=self.postgres_host,
+                port=self.postgres_port,
+                user=self.postgres_user,
+                password=self.postgres_password,
+                database=self.postgres_database,
+                schema=self.warehouse_schema,
+            )
+        raise ValueError(
+            "LOOP_WAREHOUSE=snowflake: the models and the capture build there, but the Dagster side cannot read it yet; "
+            "use duckdb or postgres. Nothing was read or sent."
+        )
+
+    def dbt_environment(self) -> dict[str, str]:
+        """The environment for a dbt process: this one's, with what profiles.yml reads set from these settings."""
+        return {
+            **os.environ,
+            "LOOP_WAREHOUSE": self.warehouse,
+            "LOOP_WAREHOUSE_SCHEMA": self.warehouse_schema,
+            "LOOP_DUCKDB_PATH": str(self.duckdb_file),
+            "LOOP_POSTGRES_HOST": self.postgres_host,
+            "LOOP_POSTGRES_PORT": str(self.postgres_port),
+            "LOOP_POSTGRES_USER": self.postgres_user,
+            "LOOP_POSTGRES_PASSWORD": self.postgres_password.get_secret_value(),
+            "LOOP_POSTGRES_DATABASE": self.postgres_database,
+            "LOOP_DBT_THREADS": str(self.dbt_threads),
+            "LOOP_DBT_TARGET_PATH": str(self.dbt_target_dir),
+            "DBT_LOG_PATH": str(self.state_dir / "dbt_logs"),
+            "DBT_PROFILES_DIR": str(self.dbt_project_dir),
+        }
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read at first use."""
+    return Settings()

@@ -1,0 +1,111 @@
+"""Tells the whole story of one entity or event in order: from the row to every attempt and answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, or_, select
+
+from dagster_project.contracts.catalog import Catalog, masked
+from dagster_project.ledger.schema import actions, attempts, audit, builds, events, requests
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that happened."""
+
+    at: datetime
+    depth: int  # 0 an event, 1 an action, 2 what became of it
+    text: str
+
+
+def explain(connection: Connection, catalog: Catalog, subject: str, shows_pii: bool = False) -> list[Line]:
+    """The story of an entity (its id), an event, an action or a group; empty where the ledger knows none of that name.
+
+    Parameters: a reading connection; the catalog, for the columns that are personal data; the subject's id; whether
+    personal data is shown.
+    """
+    found = _events(connection, subject)
+    lines: list[Line] = []
+    for event in found:
+        signal = catalog.signals.get(event.signal)
+        pii = signal.pii_columns if signal and not shows_pii else frozenset()
+        lines += _event_lines(connection, event, pii, hides_requests=bool(pii))
+    return lines
+
+
+def _events(connection: Connection, subject: str) -> Sequence[Any]:
+    of_action = select(actions.c.event_id).where(or_(actions.c.action_id == subject, actions.c.group_id == subject))
+    matches = or_(events.c.entity_id == subject, events.c.event_id == subject, events.c.event_id.in_(of_action))
+    return connection.execute(select(events).where(matches).order_by(events.c.emitted_at, events.c.episode)).all()
+
+
+def _event_lines(connection: Connection, event: Any, pii: frozenset[str], hides_requests: bool) -> Iterator[Line]:
+    build = connection.execute(select(builds).where(builds.c.build_id == event.build_id)).one()
+    row = json.dumps(masked(json.loads(event.row_json), pii), ensure_ascii=False)
+    yield Line(
+        event.emitted_at,
+        0,
+        f"{event.signal}: {event.entity_id} {event.kind} (episode {event.episode}, {event.severity}, score {event.score}) "
+        f"in build {build.build_no}, data as of {build.data_as_of:%Y-%m-%d %H:%M}; event {event.event_id}",
+    )
+    yield Line(event.emitted_at, 1, f"row: {row}")
+    yield Line(build.released_at, 1, "build released: its tests passed")
+    handling = f"taken into the ledger as {build.handling}" + (f"; {build.detail}" if build.detail else "")
+    yield Line(build.ingested_at, 1, handling)
+    if event.reason:
+        yield Line(build.ingested_at, 1, f"nothing was planned: {event.reason}")
+    steps = connection.execute(
+        select(actions).where(actions.c.event_id == event.event_id).order_by(actions.c.step_index)
+    ).all()
+    for action in steps:
+        yield from _action_lines(connection, action, hides_requests)
+
+
+def _action_lines(connection: Connection, action: Any, hides_requests: bool) -> Iterator[Line]:
+    sent_as = action.group_id or action.action_id
+    group = f", sent with group {action.group_id}" if action.group_id else ""
+    ended = f" ({action.reason}{': ' + action.detail if action.detail else ''})" if action.reason else ""
+    where = f" -> {action.external_id} {action.url or ''}" if action.external_id else ""
+    head = f"{action.step}: {action.operation} at {action.destination}{group}: {action.state}{ended}{where}".rstrip()
+    yield Line(action.planned_at, 1, f"{head}; action {action.action_id}")
+    for entry in _story(connection, action, sent_as, hides_requests):
+        yield entry
+
+
+def _story(connection: Connection, action: Any, sent_as: str, hides_requests: bool) -> list[Line]:
+    lines = []
+    for row in connection.execute(select(audit).where(audit.c.action_id == action.action_id).order_by(audit.c.seq)):
+        if row.verb == "attempted":
+            continue  # told by the attempt itself
+        change = f"{row.from_state} -> {row.to_state}" if row.from_state else row.to_state
+        why = ": ".join(part for part in (row.reason, row.detail) if part)
+        lines.append(Line(row.at, 2, f"{row.verb} by {row.actor}: {change}" + (f" ({why})" if why else "")))
+    request = connection.execute(select(requests).where(requests.c.action_id == sent_as)).first()
+    if request:
+        shown = "(holds personal data)" if hides_requests else request.arguments_json
+        lines.append(Line(request.rendered_at, 2, f"request: {shown}"))
+    for attempt in connection.execute(select(attempts).where(attempts.c.action_id == sent_as)):
+        lines.append(Line(attempt.begun_at, 2, _attempt_text(attempt)))
+    return sorted(lines, key=lambda line: line.at)
+
+
+def _attempt_text(attempt: Any) -> str:
+    if attempt.verdict is None:
+        return f"attempt {attempt.number} by run {attempt.run_id}: under way"
+    took = (attempt.ended_at - attempt.begun_at).total_seconds()
+    status = f", status {attempt.status}" if attempt.status else ""
+    why = ": ".join(part for part in (attempt.reason, attempt.detail) if part)
+    uncounted = "" if attempt.is_counted else ", not counted"
+    return (
+        f"attempt {attempt.number} by run {attempt.run_id}: {attempt.verdict} after {took:.2f} s{status}{uncounted}"
+        + (f" ({why})" if why else "")
+    )
+
+
+def as_mapping(line: Line) -> Mapping[str, Any]:
+    return {"at": line.at.isoformat(), "depth": line.depth, "text": line.text}

@@ -1,0 +1,9 @@
+select
+    supplier_id,
+    supplier_name,
+    account_number,
+    email,
+    coalesce(currency, '{{ var("default_currency", "EUR") }}') as currency,
+    credit_rating,
+    is_active
+from {{ ref('stg_suppliers') }}

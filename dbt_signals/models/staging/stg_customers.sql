@@ -1,0 +1,26 @@
+select
+    customer_id,
+    customer_name,
+    contract,
+    tenure_months,
+    internet_service,
+    has_phone,
+    has_multiple_lines,
+    has_security,
+    has_backup,
+    has_device_protection,
+    has_support,
+    has_streaming_tv,
+    has_streaming_movies,
+    is_paperless,
+    payment_method,
+    monthly_charges,
+    total_charges,
+    data_gb_30d,
+    data_gb_prior_30d,
+    support_calls_30d,
+    has_left,
+    left_on,
+    loaded_at
+from {{ ref('typed_customers') }}
+where rejection_reason is null

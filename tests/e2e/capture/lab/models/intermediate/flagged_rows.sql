@@ -1,0 +1,3 @@
+select signal, entity_id, severity, score, reason, observed_at
+from {{ source('landing', 'flag_rows') }}
+where is_flagged

@@ -1,0 +1,3 @@
+select entity_id, severity, score, reason, observed_at
+from {{ ref('flagged_rows') }}
+where signal = 'shipment_late'
