@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -159,6 +160,56 @@ def released_builds(connection: WarehouseConnection, capture: CaptureRelations, 
         )
         for row in rows
     ]
+
+
+@dataclass(frozen=True)
+class BuildRecord:
+    """One build as the capture recorded it, whether it captured anything or not."""
+
+    build_no: int | None
+    status: str  # captured, skipped_stale, skipped_empty
+    is_baseline: bool
+    data_as_of: datetime
+    population: int | None
+    flagged: int
+    opened: int
+    escalated: int
+    resolved: int
+    released_at: datetime | None
+    held_reason: str
+
+
+def build_records(connection: WarehouseConnection, capture: CaptureRelations, signal: str) -> list[BuildRecord]:
+    """All recorded builds of a signal in the order of their capture."""
+    rows = connection.rows(
+        "select build_no, status, is_baseline, data_as_of, population, flagged, opened, escalated, resolved, released_at, "
+        f"held_reason from {capture.builds} where signal = %s order by captured_at, build_no",
+        [signal],
+    )
+    return [
+        BuildRecord(
+            build_no=None if row[0] is None else int(row[0]),
+            status=row[1],
+            is_baseline=bool(row[2]),
+            data_as_of=_utc(row[3]),
+            population=None if row[4] is None else int(row[4]),
+            flagged=int(row[5] or 0),
+            opened=int(row[6] or 0),
+            escalated=int(row[7] or 0),
+            resolved=int(row[8] or 0),
+            released_at=None if row[9] is None else _utc(row[9]),
+            held_reason=row[10] or "",
+        )
+        for row in rows
+    ]
+
+
+def count_events(connection: WarehouseConnection, capture: CaptureRelations, signal: str) -> int:
+    return int(connection.rows(f"select count(*) from {capture.events} where signal = %s", [signal])[0][0])
+
+
+def count_rows(connection: WarehouseConnection, relation: str) -> int:
+    return int(connection.rows(f"select count(*) from {relation}")[0][0])
 
 
 def newest_captured_no(connection: WarehouseConnection, capture: CaptureRelations, signal: str) -> int:

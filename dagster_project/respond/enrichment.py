@@ -14,7 +14,6 @@ from dagster_project.contracts.playbook import Enrichment, Playbook
 from dagster_project.contracts.warehouse import WarehouseTarget
 from dagster_project.detect.warehouse_reading import reading, rows_by_key
 
-
 # (signal, step, entity ids) -> for each entity with earlier work: what `Enrichment` promises of the ledger
 EarlierWork = Callable[[str, str, Sequence[str]], Mapping[str, Mapping[str, Any]]]
 

@@ -1,6 +1,6 @@
 """One job a signal, made from its playbook: claim, enrich, one op a step named as in the playbook, settle."""
 
-from __future__ import annotations
+# Dagster reads the annotations of ops at definition, so they are not postponed here.
 
 from collections.abc import Callable
 

@@ -53,6 +53,8 @@ class ControlApi:
             host = request.client.host if request.client else ""
             if not _is_loopback(host):
                 return JSONResponse({"error": "the control API answers to the loopback address only"}, 403)
+            if request.headers.get("origin") not in (None, self._world.http_url):
+                return JSONResponse({"error": "the control API does not answer to pages of other sites"}, 403)
             try:
                 response = await endpoint(request)
             except (ValidationError, json.JSONDecodeError) as error:

@@ -32,6 +32,7 @@ class Store:
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
         self._connection.row_factory = sqlite3.Row
         self._waiting: asyncio.Future[None] | None = None
+        self._is_lost = False  # SQLite gave up the whole open transaction by itself, as it does on a full disk
         for pragma in ("journal_mode=wal", "synchronous=normal", "case_sensitive_like=on", "wal_autocheckpoint=4000"):
             self._connection.execute(f"pragma {pragma}")
         self._connection.executescript(files(__package__).joinpath("schema.sql").read_text(encoding="utf-8"))
@@ -69,17 +70,20 @@ class Store:
         try:
             yield
         except BaseException:
-            self._connection.execute("rollback to change")
+            if self._connection.in_transaction:
+                self._connection.execute("rollback to change")
+                self._connection.execute("release change")
+            else:
+                self._is_lost = True
             raise
-        finally:
-            self._connection.execute("release change")
+        self._connection.execute("release change")
 
     async def committed(self) -> None:
         """Waits until everything changed so far is in the file.
 
-        Raises sqlite3.OperationalError when the commit fails (full disk); the changes are then undone.
+        Raises sqlite3.OperationalError when the commit fails (full disk); the changes of all who wait are then undone.
         """
-        if not self._connection.in_transaction:
+        if not self._connection.in_transaction and not self._is_lost:
             return
         if self._waiting is None:
             loop = asyncio.get_running_loop()
@@ -93,8 +97,11 @@ class Store:
         if waiting is None:
             return
         try:
+            if self._is_lost:
+                raise sqlite3.OperationalError("the database gave up the transaction that these changes belonged to")
             self._connection.commit()
         except sqlite3.Error as error:
+            self._is_lost = False
             if self._connection.in_transaction:
                 self._connection.rollback()
             waiting.set_exception(error)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from dagster_project.sandbox.hooks import Hooks
 from dagster_project.sandbox.hubspot import HubSpot
-from dagster_project.sandbox.settings import SandboxSettings
 from dagster_project.sandbox.slack import Slack
 from dagster_project.sandbox.tryton import Tryton
 from dagster_project.sandbox.world import World
@@ -29,10 +28,10 @@ class Vendors:
         self.hooks = Hooks(self.world)
 
     def reset(self) -> None:
-        """Back to the first day: no records but the seeded ones, no faults, no counts, settings as they were built."""
+        """Back to the first day: no records but the seeded ones, no faults, no counts, settings as at the start."""
         self.world.store.clear()
         self.world.faults.clear()
         self.world.requests.clear()
-        self.world.settings = SandboxSettings()
+        self.world.settings = self.world.first_settings
         for vendor in (self.hubspot, self.tryton, self.slack):
             vendor.seed()

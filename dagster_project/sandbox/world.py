@@ -23,6 +23,10 @@ class World:
     faults: FaultBoard = field(default_factory=FaultBoard)
     requests: Counter[tuple[str, str, str, int]] = field(default_factory=Counter)  # vendor, method, operation, status
     clock: Callable[[], float] = time.monotonic
+    first_settings: SandboxSettings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.first_settings = self.settings
 
     def effect(
         self,

@@ -6,10 +6,12 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 from fault_cases import CASES, DELIVERED, DOWN, STATUSES, Case, Expected
 from fault_server import Call, Fault, FaultServer, answers, echoes, resets, serving, stays_silent
+from tls_server import presenting, self_signed, speaking_plain_text
 from vendor_kits import HTTP_KITS, OVER_HTTP, connection_to, spellings_of
 
 from dagster_project.contracts.destination import Outcome, Request
@@ -34,7 +36,8 @@ async def deliver(name: str, operation: str, address: str, call_deadline: float 
 def faulty(name: str, operation: str, fault: Fault) -> Callable[[Call], Fault]:
     """A vendor that is healthy but for the call that makes the effect."""
     kit = HTTP_KITS[name]
-    return lambda call: fault if kit.is_effect(operation, call) else kit.healthy(call)
+    healthy = kit.healthy()
+    return lambda call: fault if kit.is_effect(operation, call) else healthy(call)
 
 
 def judged_part(outcome: Outcome) -> Expected:
@@ -81,12 +84,10 @@ def test_fault_of_the_call_that_makes_the_effect(
 @pytest.mark.parametrize(("name", "operation"), OVER_HTTP)
 def test_nothing_is_wrong(name: str, operation: str) -> None:
     async def scenario() -> tuple[Outcome, list[Call]]:
-        async with serving(HTTP_KITS[name].healthy) as server:
+        async with serving(HTTP_KITS[name].healthy()) as server:
             first = await deliver(name, operation, server.url)
             return first, server.calls
 
-    if name == "tryton":
-        pytest.skip("the kit's Tryton keeps nothing, so that every find comes back empty; the sandbox's does")
     outcome, calls = asyncio.run(scenario())
     assert judged_part(outcome) == DELIVERED, outcome.detail
     assert outcome.external_id
@@ -119,14 +120,29 @@ def test_nobody_listens(name: str, operation: str) -> None:
     assert_no_secret(name, outcome)
 
 
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return self_signed(tmp_path_factory.mktemp("tls") / "server.pem")
+
+
+@pytest.mark.parametrize("is_plain", [True, False], ids=["plain text", "untrusted certificate"])
 @pytest.mark.parametrize(("name", "operation"), OVER_HTTP)
-def test_tls_fails(name: str, operation: str) -> None:
+def test_the_tls_handshake_fails(name: str, operation: str, is_plain: bool, certificate: Path) -> None:
     async def scenario() -> Outcome:
-        async with serving(lambda _call: answers(200)) as server:
-            return await deliver(name, operation, server.url.replace("http://", "https://"))
+        async with speaking_plain_text() if is_plain else presenting(certificate) as address:
+            return await deliver(name, operation, address)
 
     outcome = asyncio.run(scenario())
     assert judged_part(outcome) == DOWN
+    assert "TLS" in outcome.detail
+    assert_no_secret(name, outcome)
+
+
+@pytest.mark.parametrize(("name", "operation"), OVER_HTTP)
+def test_a_host_name_without_an_address(name: str, operation: str) -> None:
+    outcome = asyncio.run(deliver(name, operation, "http://no-such-host.invalid"))
+    assert judged_part(outcome) == DOWN
+    assert "host name" in outcome.detail
     assert_no_secret(name, outcome)
 
 

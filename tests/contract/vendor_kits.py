@@ -32,7 +32,7 @@ class HttpKit:
 
     connection: Callable[[str], Mapping[str, Any]]  # settings that reach a server at an address
     samples: Mapping[str, Mapping[str, Any]]  # operation -> arguments as templates render them: text
-    healthy: Callable[[Call], Fault]  # what the vendor answers when nothing is wrong
+    healthy: Callable[[], Callable[[Call], Fault]]  # makes a vendor with which nothing is wrong
     is_effect: Callable[[str, Call], bool]  # whether this call is the one that makes the operation's effect
     prepares: frozenset[str] = frozenset()  # operations that call before their effect
     statuses: Mapping[int, Expected] = field(default_factory=dict)  # what the vendor documents otherwise
@@ -52,7 +52,7 @@ def connection_to(name: str, address: str, call_deadline: float) -> Connection:
 
 def _hubspot(call: Call) -> Fault:
     path = unquote(urlsplit(call.path).path)
-    if "/crm/properties/" in path:
+    if "/properties/" in path:
         return answers_json({"name": path.rpartition("/")[2], "hasUniqueValue": True})
     if path.endswith("/batch/associate/default"):
         return answers_json({"status": "COMPLETE", "results": []})
@@ -62,9 +62,9 @@ def _hubspot(call: Call) -> Fault:
             for i, one in enumerate(call.json["inputs"])
         ]
         return answers_json({"status": "COMPLETE", "results": list(reversed(rows))})
-    if "/crm/lists/" in path:
+    if "/lists/" in path:
         return answers_json({"list": {"listId": "17", "processingType": "MANUAL"}, "recordIdsMissing": []})
-    assert "/crm/owners/" in path, path
+    assert "/owners/" in path, path
     return answers_json({"results": [{"id": "5", "email": "ada@example.com"}]})
 
 
@@ -73,22 +73,30 @@ def _with_unique(call: Call, one: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**one.get("properties", {}), **({unique: one["id"]} if unique else {})}
 
 
-_TRYTON_FOUND = {"currency.currency": [1], "product.uom": [1], "party.party": [4], "product.product": [7]}
+_TRYTON_MASTER_DATA = {"currency.currency": [1], "product.uom": [1], "party.party": [4], "product.product": [7]}
 
 
-def _tryton(call: Call) -> Fault:
-    method, params = call.json["method"], call.json["params"]
-    if method == "common.db.login":
-        return answers_json({"id": 0, "result": [1, "session-t0ken-4711", None]})
-    if method == "model.res.user.get_preferences":
-        return answers_json({"id": 0, "result": {"company": 1, "language": "en"}})
-    model, _, verb = method.removeprefix("model.").rpartition(".")
-    if verb == "search":
-        return answers_json({"id": 0, "result": _TRYTON_FOUND.get(model, [])})
-    if verb == "read":
-        rows = [{"id": one, "code": "SKU-1", "purchase_uom": 1, "default_uom": 1} for one in params[0]]
-        return answers_json({"id": 0, "result": rows})
-    return answers_json({"id": 0, "result": [12]})
+def _tryton() -> Callable[[Call], Fault]:
+    """A Tryton that has all master data and finds what was created in it."""
+    kept: dict[str, list[int]] = {}
+
+    def answer(call: Call) -> Fault:
+        method, params = call.json["method"], call.json["params"]
+        if method == "common.db.login":
+            return answers_json({"id": 0, "result": [1, "session-t0ken-4711", None]})
+        if method == "model.res.user.get_preferences":
+            return answers_json({"id": 0, "result": {"company": 1, "language": "en"}})
+        model, _, verb = method.removeprefix("model.").rpartition(".")
+        if verb == "search":
+            return answers_json({"id": 0, "result": {**_TRYTON_MASTER_DATA, **kept}.get(model, [])})
+        if verb == "read":
+            row = {"code": "SKU-1", "purchase_uom": 1, "default_uom": 1, "state": "draft"}
+            return answers_json({"id": 0, "result": [{"id": one, **row} for one in params[0]]})
+        assert verb == "create", method
+        kept.setdefault(model, []).append(12)
+        return answers_json({"id": 0, "result": [12]})
+
+    return answer
 
 
 def _tryton_effect(operation: str, call: Call) -> bool:
@@ -119,7 +127,7 @@ HTTP_KITS: Mapping[str, HttpKit] = {
             },
             "update_task": {"task_id": "77", "status": "completed"},
         },
-        healthy=_hubspot,
+        healthy=lambda: _hubspot,
         is_effect=lambda operation, call: call.path.endswith(
             "/tasks/batch/update"
             if operation == "update_task"
@@ -156,13 +164,13 @@ HTTP_KITS: Mapping[str, HttpKit] = {
     "slack": HttpKit(
         connection=lambda url: {"base_url": f"{url}/api/", "token": SECRETS["slack"][0]},
         samples={"post_message": {"channel": "C0CHANNEL1", "text": "At risk", "title": "Ada", "fields": {"score": 9}}},
-        healthy=_slack,
+        healthy=lambda: _slack,
         is_effect=lambda _operation, call: call.path.endswith("/chat.postMessage"),
     ),
     "webhook": HttpKit(
         connection=lambda url: {"url": f"{url}/in/{SECRETS['webhook'][2]}", "secret": SECRETS["webhook"][0]},
         samples={"send_event": {"type": "loop.opened", "source": "/signals/x", "data": {"score": "0.9"}}},
-        healthy=lambda _call: answers(204),
+        healthy=lambda: lambda _call: answers(204),
         is_effect=lambda _operation, _call: True,
         statuses={404: SETTINGS, 410: SETTINGS},
         takes_any_success=True,

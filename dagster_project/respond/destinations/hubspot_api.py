@@ -135,12 +135,22 @@ class HubSpotApi:
         if _is_absent(found):
             wanted = {"name": name, "objectTypeId": CONTACTS_TYPE_ID, "processingType": "MANUAL"}
             found = await self._ask("POST", self._url("lists"), json=wanted)
-            if isinstance(found, Outcome) and found.status in (400, 409):  # perhaps made by another process meanwhile
-                again = await self._ask("GET", by_name)
-                found = found if _is_absent(again) else again
+            if isinstance(found, Outcome) and found.status in (400, 409):
+                # The name is taken: by another process meanwhile, or it has a character that a path does not carry.
+                taken_by = await self._list_named(name)
+                found = found if taken_by is None else taken_by
         if isinstance(found, Outcome):
             return before_the_effect(found)
         return _static_list_id(found, name)
+
+    async def _list_named(self, name: str) -> Any:
+        """The list of exactly that name, by search; None when there is none."""
+        wanted = {"query": name, "objectTypeId": CONTACTS_TYPE_ID, "count": 100}
+        answer = await self._ask("POST", f"{self._url('lists')}/search", json=wanted)
+        if isinstance(answer, Outcome):
+            return answer
+        lists = [one for one in _items(answer, "lists") if isinstance(one, dict) and one.get("name") == name]
+        return lists[0] if lists else None
 
     async def add_members(self, list_id: str, record_ids: Sequence[str]) -> set[str] | Outcome:
         """Adds contacts to a list; the ids that HubSpot says it does not know."""

@@ -16,7 +16,6 @@ from enum import IntEnum
 from dagster_project.contracts.destination import Outcome, ReasonFor, Verdict
 from dagster_project.respond.destinations.outcome_mapping import Meaning, outcome_of, rejected, retry, unknown
 
-
 _GRACE = 1.0  # seconds that the thread may take to notice that its connection was shut
 
 
@@ -105,11 +104,10 @@ class SmtpConversation:
         smtp.sock = socket.create_connection((settings.host, settings.port), timeout=settings.deadline)
         if self._is_out_of_time:
             raise TimeoutError
+        smtp.sock.settimeout(settings.deadline + _GRACE)  # the deadline ends the wait, this is in case it does not
         if settings.use_tls:
             smtp.sock = _secured(smtp.sock, settings.host)
-        code, text = smtp.getreply()
-        if code != 220:
-            raise _Refused(code, text)
+        _expect((220,), smtp.getreply())
 
     def _sign_in(self, smtp: smtplib.SMTP) -> None:
         smtp.ehlo_or_helo_if_needed()
@@ -121,9 +119,7 @@ class SmtpConversation:
     def _turn_to_tls(self, smtp: smtplib.SMTP) -> None:
         if not smtp.has_extn("starttls"):
             raise smtplib.SMTPNotSupportedError
-        code, text = smtp.docmd("STARTTLS")
-        if code != 220:
-            raise _Refused(code, text)
+        _expect((220,), smtp.docmd("STARTTLS"))
         assert smtp.sock is not None
         smtp.sock = _secured(smtp.sock, self._settings.host)
         # RFC 3207, 4.2: what was said before TLS counts no more, neither replies still unread nor the offered features.
@@ -133,9 +129,9 @@ class SmtpConversation:
         smtp.ehlo_or_helo_if_needed()
 
     def _address(self, smtp: smtplib.SMTP) -> None:
-        for code, text in (smtp.mail(self._sender), smtp.rcpt(self._recipient), smtp.docmd("DATA")):
-            if code not in (250, 251, 354):
-                raise _Refused(code, text)
+        _expect((250,), smtp.mail(self._sender))
+        _expect((250, 251), smtp.rcpt(self._recipient))
+        _expect((354,), smtp.docmd("DATA"))
 
     def _send(self, smtp: smtplib.SMTP) -> None:
         self._stage = Stage.SENDING
@@ -144,9 +140,7 @@ class SmtpConversation:
         first = b"." if lines.startswith(b".") else b""
         end = b".\r\n" if lines.endswith(b"\r\n") else b"\r\n.\r\n"
         smtp.send(first + lines + end)
-        code, text = smtp.getreply()
-        if code != 250:
-            raise _Refused(code, text)
+        _expect((250,), smtp.getreply())
         self._stage = Stage.ACCEPTED
 
     def _break_off(self) -> None:
@@ -156,6 +150,11 @@ class SmtpConversation:
         if sock is not None:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+
+
+def _expect(codes: tuple[int, ...], reply: tuple[int, bytes]) -> None:
+    if reply[0] not in codes:
+        raise _Refused(*reply)
 
 
 def _secured(sock: socket.socket, host: str) -> ssl.SSLSocket:

@@ -30,6 +30,8 @@ from dagster_project.sandbox.world import World
 Handler = Callable[..., Reply]
 _VERSION = r"(?:v\d+|\d{4}-\d{2}(?:-beta)?)"
 _PART = r"([^/]+)"
+_VERSIONED_AREA = re.compile(rf"^/crm/(?:{_VERSION}/(\w+)|(\w+)/{_VERSION})")
+_ID = re.compile(r"/\d+(?=/|$)")
 
 
 def _versioned(area: str, rest: str) -> str:
@@ -51,8 +53,9 @@ class HubSpot:
         self._routes = [(method, re.compile(pattern), handler) for method, pattern, handler in self._table()]
 
     def seed(self) -> None:
-        """Gives an emptied portal its built-in properties."""
+        """Gives an emptied portal its built-in properties, and forgets the calls counted so far."""
         self._catalog.seed()
+        self._calls, self._searches = RollingWindow(10.0), RollingWindow(1.0)
 
     def _table(self) -> list[tuple[str, str, Handler]]:
         world, records, links, catalog = self._world, self._records, self._links, self._catalog
@@ -109,8 +112,9 @@ class HubSpot:
         ]
 
     def operation(self, call: Call) -> str:
-        """The path without its version: `objects/tasks/batch/upsert`, `lists/7/memberships/add`."""
-        return re.sub(rf"^/crm/(?:{_VERSION}/(\w+)|(\w+)/{_VERSION})", r"\1\2", call.path).strip("/")
+        """The path without version and ids: `objects/tasks/batch/upsert`, `lists/{id}/memberships/add`."""
+        unversioned = _VERSIONED_AREA.sub(r"\1\2", call.path).strip("/")
+        return _ID.sub("/{id}", unversioned)
 
     def answer(self, call: Call) -> Reply:
         """Authentication, limits, then the route."""

@@ -96,7 +96,7 @@ class Records:
     def archive(self, record: Record) -> None:
         """Moves a record to the recycling bin."""
         self._store.run("update hubspot_objects set is_archived = 1 where id = ?", (record.id,))
-        self._store.run("delete from hubspot_unique_values where object_id = ?", (record.id,))
+        self._index(record, record.properties, {})
         self._store.run("delete from hubspot_members where record_id = ?", (record.id,))
         self._store.run("delete from hubspot_associations where from_id = ? or to_id = ?", (record.id, record.id))
         self._note(record, "archive", {}, None, is_created=False)
@@ -119,10 +119,11 @@ class Records:
         for name, rules in self.catalog.rules(record.kind).items():
             if not rules.is_unique or before.get(name) == after.get(name):
                 continue
-            self._store.run(
-                "delete from hubspot_unique_values where object_type = ? and property = ? and object_id = ?",
-                (record.kind.name, name, record.id),
-            )
+            if name in before:
+                self._store.run(
+                    "delete from hubspot_unique_values where object_type = ? and property = ? and value = ?",
+                    (record.kind.name, name, folded(name, before[name])),
+                )
             if name in after:
                 self._store.run(
                     "insert into hubspot_unique_values values (?, ?, ?, ?)",

@@ -8,9 +8,12 @@
   {% if signal_is_run_on_all_data(['run', 'build', 'test', 'retry']) %}
     {% set outcomes = {} %}
     {% for result in results %}{% do outcomes.update({result.node.unique_id: result.status | string}) %}{% endfor %}
-    {% set decisions = [] %}
+    {% set tests, decisions = [], [] %}
+    {% for node in graph.nodes.values() if node.resource_type == 'test' and node.config.severity | lower == 'error' %}
+      {% do tests.append(node) %}
+    {% endfor %}
     {% for node in graph.nodes.values() if node.resource_type == 'model' and node.config.meta.get('signal') is mapping %}
-      {% set decision = signal_release_decision(node, outcomes) %}
+      {% set decision = signal_release_decision(node, tests, outcomes) %}
       {% if decision %}{% do decisions.append(decision) %}{% endif %}
     {% endfor %}
     {% if decisions %}
@@ -22,10 +25,10 @@
 {% endmacro %}
 
 {# none when this invocation says nothing about the signal; else whether it built it, and why the build must be held, if it must #}
-{% macro signal_release_decision(node, outcomes) %}
+{% macro signal_release_decision(node, tests, outcomes) %}
   {% set is_built = outcomes.get(node.unique_id) == 'success' %}
   {% set failed, not_run, ran = [], [], [] %}
-  {% for test in graph.nodes.values() if test.resource_type == 'test' and node.unique_id in test.depends_on.nodes and test.config.severity | lower == 'error' %}
+  {% for test in tests if node.unique_id in test.depends_on.nodes %}
     {% set outcome = outcomes.get(test.unique_id) %}
     {% do (ran if outcome in ('pass', 'warn') else failed if outcome in ('fail', 'error') else not_run).append(test.name) %}
   {% endfor %}
@@ -41,10 +44,10 @@
   {% set tested_no = signal_build_no_built_here(decision.signal) if decision.is_built else signal_build_no_before_this_run(decision.signal) %}
   {% if tested_no is not none %}
     {% set waiting = "signal = " ~ signal_literal(decision.signal) ~ " and status = 'captured' and released_at is null" %}
-    {% if decision.held_reason %}
+    {% if decision.held_reason and run_query("select 1 from " ~ builds ~ " where " ~ waiting ~ " and build_no = " ~ tested_no).rows %}
       {% do run_query("update " ~ builds ~ " set held_reason = " ~ signal_literal(decision.held_reason) ~ " where " ~ waiting ~ " and build_no = " ~ tested_no) %}
       {% do log('signal ' ~ decision.signal ~ ': build ' ~ tested_no ~ ' is held, ' ~ decision.held_reason, info=true) %}
-    {% else %}
+    {% elif not decision.held_reason %}
       {% do run_query("update " ~ builds ~ " set released_at = " ~ signal_moment(signal_clock()) ~ " where " ~ waiting ~ " and build_no <= " ~ tested_no) %}
     {% endif %}
   {% endif %}

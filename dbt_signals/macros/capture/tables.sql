@@ -13,7 +13,7 @@
   {% if execute and flags.WHICH in ('run', 'build', 'test', 'retry') %}
     {% do adapter.create_schema(api.Relation.create(database=target.database, schema=target.schema)) %}
     {% do signal_hook_begin() %}
-    {% do signal_lock('tables') %}
+    {% do signal_tables_lock() %}
     {% do run_query(signal_incarnation_ddl()) %}
     {% do run_query(signal_builds_ddl()) %}
     {% do run_query(signal_events_ddl()) %}

@@ -30,6 +30,9 @@
 {# whatever the tables need besides themselves: unique indexes, lock rows #}
 {% macro signal_tables_complete() %}{{ return(adapter.dispatch('signal_tables_complete')()) }}{% endmacro %}
 
+{# one process at a time makes the tables, where two that make the same one would fail #}
+{% macro signal_tables_lock() %}{{ return(adapter.dispatch('signal_tables_lock')()) }}{% endmacro %}
+
 {# one capture of a signal at a time, until the transaction ends #}
 {% macro signal_lock(name) %}{{ return(adapter.dispatch('signal_lock')(name)) }}{% endmacro %}
 

@@ -9,7 +9,7 @@ select
 from {{ ref('churn_scorecard') }} as scorecard
 left join {{ ref('churn_feature_words') }} as words
     on scorecard.feature = words.feature
-where scorecard.version = {% if var('churn_scorecard_version', none) is not none -%}
+where scorecard.version = {% if var('churn_scorecard_version') != 'newest' -%}
     {{ var('churn_scorecard_version') }}
 {%- else -%}
     (select max(version) from {{ ref('churn_scorecard') }})

@@ -35,7 +35,7 @@ select
     deals.engaged_on,
     deals.closed_on,
     deals.value,
-    coalesce(deals.currency, '{{ var("default_currency", "EUR") }}') as currency,
+    coalesce(deals.currency, '{{ var("default_currency") }}') as currency,
     deals.loaded_at
 from {{ ref('stg_opportunities') }} as deals
 left join {{ ref('stg_accounts') }} as accounts

@@ -9,7 +9,7 @@ with offers as (
         offers.lead_time_days,
         coalesce(offers.min_order_quantity, 1) as min_order_quantity,
         offers.max_order_quantity,
-        offers.lead_time_days <= {{ var('supplier_lead_time_limit_days', 30) }} as is_within_lead_time
+        offers.lead_time_days <= {{ var('supplier_lead_time_limit_days') }} as is_within_lead_time
     from {{ ref('stg_product_suppliers') }} as offers
     inner join {{ ref('stg_suppliers') }} as suppliers
         on offers.supplier_id = suppliers.supplier_id

@@ -12,8 +12,8 @@ with counted_stock as (
 on_order as (
     select
         orders.product_id,
-        sum(case when orders.expected_on >= {{ dbt.dateadd('day', -var('overdue_order_limit_days', 30), 'stock.counted_at') }} then orders.quantity else 0 end) as on_order,
-        sum(case when orders.expected_on >= {{ dbt.dateadd('day', -var('overdue_order_limit_days', 30), 'stock.counted_at') }} then 0 else orders.quantity end) as overdue_on_order
+        sum(case when orders.expected_on >= {{ dbt.dateadd('day', -var('overdue_order_limit_days'), 'stock.counted_at') }} then orders.quantity else 0 end) as on_order,
+        sum(case when orders.expected_on >= {{ dbt.dateadd('day', -var('overdue_order_limit_days'), 'stock.counted_at') }} then 0 else orders.quantity end) as overdue_on_order
     from {{ ref('stg_open_orders') }} as orders
     cross join (select max(loaded_at) as counted_at from counted_stock) as stock
     group by orders.product_id
@@ -35,7 +35,7 @@ positions as (
         suppliers.max_order_quantity,
         suppliers.is_within_lead_time,
         suppliers.lead_time_days,
-        coalesce(suppliers.lead_time_days, {{ var('assumed_lead_time_days', 14) }}) as days_to_delivery,
+        coalesce(suppliers.lead_time_days, {{ var('assumed_lead_time_days') }}) as days_to_delivery,
         counted_stock.stock_on_hand,
         coalesce(on_order.on_order, 0) as on_order,
         coalesce(on_order.overdue_on_order, 0) as overdue_on_order,
@@ -65,9 +65,9 @@ select
     max_order_quantity,
     is_within_lead_time,
     lead_time_days,
-    stock_on_hand,
-    on_order,
-    overdue_on_order,
+    cast(stock_on_hand as numeric(18, 4)) as stock_on_hand,
+    cast(on_order as numeric(18, 4)) as on_order,
+    cast(overdue_on_order as numeric(18, 4)) as overdue_on_order,
     cast(daily_demand * days_to_delivery as numeric(18, 4)) as expected_demand,
     cast(stock_on_hand - daily_demand * days_to_delivery + on_order as numeric(18, 4)) as projected_stock,
     loaded_at

@@ -58,6 +58,7 @@ def replay(lab: CaptureLab) -> Recording:
         moments,
         refused_models,
         held_and_released,
+        skipped_test,
         tested_after_a_skip,
         another_process,
         faults,
@@ -209,6 +210,14 @@ def held_and_released(story: Story) -> None:
     )
     lab.database.run("alter table lab.customer_churn_risk rename column entity_ix to entity_id")
     story.step("tests repaired", "test", "--select", "customer_churn_risk").seen.update(waiting=lab.one(WAITING))
+
+
+def skipped_test(story: Story) -> None:
+    lab = story.lab
+    story.visit("2026-02-01 08:32:00", machine_overheating=[Flag("m", "urgent")], supplier_overdue=[Flag("v")])
+    story.step("test skipped for another signal's failure", "build").seen.update(waiting=lab.one(WAITING))
+    story.change("2026-02-01 08:33:00", supplier_overdue=[Flag("v")])
+    story.step("both signals well again", "build").seen.update(waiting=lab.one(WAITING))
 
 
 def tested_after_a_skip(story: Story) -> None:

@@ -284,6 +284,16 @@ def test_every_error_test_must_run_and_pass(recording: Recording) -> None:
     assert recording["tests repaired"].seen["waiting"] == 0
 
 
+def test_skipped_test_holds_and_a_failed_signal_stops_no_other(recording: Recording) -> None:
+    step = recording["test skipped for another signal's failure"]
+    assert set(statuses(step)) == ALL_SIGNALS - {"machine_overheating"}
+    assert step.events == ["supplier_overdue: v.1 opened:low", "supplier_overdue: zoned.1 resolved"]
+    held = [build["signal"] for build in step.builds if build["released_at"] is None]
+    assert (held, step.seen["waiting"]) == (["supplier_overdue"], 1)
+    assert build_of(step, "supplier_overdue")["held_reason"] == "test not run: machines_and_suppliers_agree"
+    assert recording["both signals well again"].seen["waiting"] == 0
+
+
 def test_signal_without_tests_is_released_by_dbt_run(recording: Recording) -> None:
     assert recording["run of a signal without tests"].builds[0]["released_at"] is not None
 

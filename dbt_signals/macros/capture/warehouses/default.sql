@@ -36,6 +36,8 @@
 {% macro default__signal_tables_complete() %}{% endmacro %}
 
 {# a DuckDB file has one writing process #}
+{% macro default__signal_tables_lock() %}{% endmacro %}
+
 {% macro default__signal_lock(name) %}{% endmacro %}
 
 {% macro default__signal_statistics(relation) %}{% endmacro %}

@@ -27,6 +27,8 @@
   {% do run_query('create unique index if not exists signal_builds_signal_build_no on ' ~ builds ~ ' (signal, build_no)') %}
 {% endmacro %}
 
+{% macro postgres__signal_tables_lock() %}{% do signal_lock('(the tables)') %}{% endmacro %}
+
 {% macro postgres__signal_lock(name) %}
   {% do run_query('select pg_advisory_xact_lock(hashtextextended(' ~ signal_literal('signal capture ' ~ target.schema ~ '.' ~ name) ~ ', 0))') %}
 {% endmacro %}

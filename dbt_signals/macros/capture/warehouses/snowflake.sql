@@ -45,39 +45,47 @@
 {% macro snowflake__signal_hook_begin() %}{% endmacro %}
 {% macro snowflake__signal_hook_commit() %}{% endmacro %}
 
-{# what was read before the block, the number of the last build, must still hold once the lock is taken #}
 {% macro snowflake__signal_write(capture) %}
-  {% set block %}
-    execute immediate $$
-    declare
-      overtaken exception (-20001, 'another process captured this signal first; nothing was captured, run the build again');
-      repeated exception (-20002, 'signal_events already holds events of this build, so signal_state is behind it; nothing was captured');
-      last_build_no integer;
-      repeated_events integer;
-    begin
-      {% if capture.difference -%}
-      create or replace temporary table {{ capture.scratch }} as {{ capture.difference }} limit 0;
-      {%- endif %}
-      begin transaction;
-      update {{ signal_relation('signal_locks') }} set invocation_id = {{ signal_literal(invocation_id) }} where signal = {{ signal_literal(capture.signal) }};
-      select coalesce(max(build_no), 0) into :last_build_no from {{ signal_relation('signal_builds') }} where signal = {{ signal_literal(capture.signal) }};
-      if (last_build_no <> {{ capture.build_no - 1 }}) then raise overtaken; end if;
-      {% if capture.difference -%}
-      insert into {{ capture.scratch }} {{ capture.difference }};
-      select count(*) into :repeated_events from {{ signal_relation('signal_events') }} where event_id in (select event_id from {{ capture.scratch }} where event_id is not null);
-      if (repeated_events > 0) then raise repeated; end if;
-      {{ capture.events }};
-      {{ capture.state }};
-      {%- endif %}
-      {{ capture.build }};
-      commit;
-    exception
-      when other then
-        rollback;
-        raise;
-    end;
-    $$
-  {% endset %}
-  {% do run_query(block) %}
+  {% do run_query('execute immediate $$\n' ~ signal_snowflake_block(capture) ~ '\n$$') %}
   {% if capture.difference %}{% do run_query('drop table if exists ' ~ capture.scratch) %}{% endif %}
+{% endmacro %}
+
+{#
+  The scratch table is made before the transaction begins, because a create commits. The number of the last build, read before the
+  block, must still hold once the lock is taken. On any error nothing stays open: dbt may use the session again.
+#}
+{% macro signal_snowflake_block(capture) %}
+  {% set signal = signal_literal(capture.signal) %}
+  declare
+    overtaken exception (-20001, 'another process captured this signal first; nothing was captured, build it again');
+    repeated exception (-20002, 'signal_events already holds events of this build, so signal_state is behind it; nothing was captured, restore both from one backup');
+    last_build_no integer;
+    repeated_events integer;
+  begin
+    {% if capture.difference %}
+    create or replace temporary table {{ capture.scratch }} as {{ capture.difference }} limit 0;
+    {% endif %}
+    begin transaction;
+    update {{ signal_relation('signal_locks') }} set invocation_id = {{ signal_literal(invocation_id) }} where signal = {{ signal }};
+    select coalesce(max(build_no), 0) into :last_build_no from {{ signal_relation('signal_builds') }} where signal = {{ signal }};
+    if (last_build_no <> {{ capture.build_no - 1 }}) then
+      raise overtaken;
+    end if;
+    {% if capture.difference %}
+    insert into {{ capture.scratch }} {{ capture.difference }};
+    select count(*) into :repeated_events from {{ signal_relation('signal_events') }}
+      where event_id in (select event_id from {{ capture.scratch }});
+    if (repeated_events > 0) then
+      raise repeated;
+    end if;
+    {{ capture.events }};
+    {{ capture.state }};
+    {% endif %}
+    {{ capture.build }};
+    commit;
+  exception
+    when other then
+      rollback;
+      raise;
+  end;
 {% endmacro %}

@@ -35,8 +35,8 @@ explained as (
 select
     customer_id as entity_id,
     case
-        when score >= {{ var('churn_critical', 0.95) }} then 'critical'
-        when score >= {{ var('churn_high', 0.90) }} then 'high'
+        when score >= {{ var('churn_critical') }} then 'critical'
+        when score >= {{ var('churn_high') }} then 'high'
         else 'medium'
     end as severity,
     score,

@@ -75,7 +75,9 @@ def test_a_header_cannot_be_injected(field: str, value: str) -> None:
 
 
 def test_named_company_fields_and_further_properties() -> None:
-    company = UpsertCompany(entity_id="1", name="Acme", lifecycle_stage="lead", properties={"lifecyclestage": "customer"})
+    company = UpsertCompany(
+        entity_id="1", name="Acme", lifecycle_stage="lead", properties={"lifecyclestage": "customer"}
+    )
     assert company.values() == {"name": "Acme", "lifecyclestage": "customer"}
 
 

@@ -24,7 +24,12 @@ class _Connection(Connection):
 @given(secrets, st.text(max_size=30), st.text(max_size=30))
 def test_no_spelling_of_a_secret_is_left(secret: str, before: str, after: str) -> None:
     scrubber = SecretScrubber.of(_Connection(token=SecretStr(secret)))
-    for spelling in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1], base64.b64encode(secret.encode()).decode()):
+    for spelling in (
+        secret,
+        quote(secret, safe=""),
+        json.dumps(secret)[1:-1],
+        base64.b64encode(secret.encode()).decode(),
+    ):
         assert spelling not in scrubber.clean(before + spelling + after)
 
 

@@ -1,0 +1,297 @@
+"""loopctl: does without a daemon what the daemon does, and answers what an operator asks."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from dagster_project.contracts.catalog import CatalogRefused
+from dagster_project.detect.warehouse_reading import WarehouseUnavailable
+from dagster_project.land.report import LandingError
+from dagster_project.ledger.database import LedgerUnavailable
+from dagster_project.ledger.intake import BuildMismatch, WrongWarehouse
+from dagster_project.respond.bindings import BindingRefused
+from dagster_project.settings import settings
+
+# What a person can act on is told in a sentence; anything else is a fault of ours and shows its traceback.
+EXPECTED = (
+    CatalogRefused,
+    WarehouseUnavailable,
+    LandingError,
+    LedgerUnavailable,
+    BuildMismatch,
+    WrongWarehouse,
+    BindingRefused,
+)
+
+
+class Loopctl(click.Group):
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except EXPECTED as error:
+            raise click.ClickException(str(error)) from error
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+
+
+@click.group(cls=Loopctl, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--state", type=click.Path(path_type=Path), help="The state's folder, instead of LOOP_STATE_DIR or .loop."
+)
+def main(state: Path | None) -> None:
+    """Signals from the warehouse, turned into finished work and proven."""
+    if state is not None:
+        os.environ["LOOP_STATE_DIR"] = str(state.resolve())
+        settings.cache_clear()
+
+
+@main.command()
+def prepare() -> None:
+    """Parse the dbt project and compile the catalog; says what is quarantined and why."""
+    from dagster_project.prepare import PrepareFailed
+    from dagster_project.prepare import prepare as compile_now
+
+    console = _console()
+    try:
+        with console.status("dbt parse"):
+            catalog = compile_now(settings())
+    except PrepareFailed as error:
+        raise click.ClickException(str(error)) from error
+    console.print(Text(f"catalog: {len(catalog.signals)} signals: {', '.join(catalog.signals) or 'none'}"))
+    for quarantined in catalog.quarantined.values():
+        console.print(Text(f"quarantined: {quarantined.name}", style="bold red"))
+        for problem in quarantined.problems:
+            console.print(Text(f"  {problem}"))
+    if catalog.quarantined:
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--generate", "is_generated", is_flag=True, help="A day of the generated company.")
+@click.option("--from", "folder", type=click.Path(path_type=Path), help="A folder with the real files.")
+@click.option("--day", default=1, show_default=True, help="The simulated day.")
+@click.option("--customers", default=1000, show_default=True)
+@click.option("--seed", default=7, show_default=True)
+@click.option(
+    "--as-of", type=click.DateTime(), help="The moment (UTC) that the data claims to be from; now if left out."
+)
+def land(is_generated: bool, folder: Path | None, day: int, customers: int, seed: int, as_of: datetime | None) -> None:
+    """Fill the landing tables: generated, or from real files."""
+    from dagster_project.cli.printing import print_landing
+    from dagster_project.land.generator import GeneratedCompany, generate
+    from dagster_project.land.importer import import_files
+
+    if is_generated == (folder is not None):
+        raise click.UsageError("say either --generate or --from DIR")
+    moment = (as_of or datetime.now(UTC)).replace(tzinfo=UTC)
+    settings().state_dir.mkdir(parents=True, exist_ok=True)
+    target = settings().warehouse_target
+    console = _console()
+    with console.status("landing"):
+        if folder is not None:
+            report = import_files(target, folder, moment)
+        else:
+            company = GeneratedCompany(seed=seed, customers=customers, day=day, as_of=moment)
+            report = generate(target, company)
+    print_landing(console, report)
+
+
+@main.command()
+@click.option("--no-build", is_flag=True, help="Detect and act on what is built already.")
+def tick(no_build: bool) -> None:
+    """One pass: dbt build, detect, act."""
+    from dagster_project.cli.ticking import BuildFailed, act_on_all, build_signals, dagster_instance, detect_all
+    from dagster_project.prepare import prepare_if_stale
+    from dagster_project.runtime import surroundings_for
+
+    console = _console()
+
+    def say(text: str) -> None:
+        console.print(Text(text))
+
+    catalog = prepare_if_stale(settings())
+    is_built = True
+    if not no_build:
+        try:
+            with console.status("dbt build"):
+                say(f"dbt build: {build_signals(settings())}")
+        except BuildFailed as error:
+            is_built = False
+            say(f"dbt build failed; what passed its tests is released and goes on:\n{error}")
+    around = surroundings_for(settings(), catalog)
+    detect_all(around, say)
+    with dagster_instance(settings()) as instance:
+        report = act_on_all(around, instance, say)
+    for note in report.notes:
+        say(note)
+    say(f"{report.runs} runs, {report.failed_runs} of them left dead letters")
+    if report.failed_runs or not is_built:
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--customers", default=1000, show_default=True)
+@click.option("--seed", default=7, show_default=True)
+def demo(customers: int, seed: int) -> None:
+    """Two days of the generated company through the whole loop, against the sandbox."""
+    from dagster_project.cli.demo import run_demo
+
+    if not run_demo(_console(), customers, seed):
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, help="Dagster's pages.")
+def dev(port: int) -> None:
+    """The sandbox and `dagster dev` together, until Ctrl-C."""
+    from dagster_project.cli.development import run_development
+
+    sys.exit(run_development(_console(), port))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@click.option("--prove", "is_proven", is_flag=True, help="Recount every law of conservation from the rows up.")
+def status(as_json: bool, is_proven: bool) -> None:
+    """What was seen, what was done, what was not and why. Exit status 0 only if all is well."""
+    from dagster_project.cli.printing import print_funnel, print_proofs
+    from dagster_project.runtime import surroundings
+    from dagster_project.verify.conservation import prove
+    from dagster_project.verify.status import read_status
+
+    around = surroundings()
+    with around.database.reading() as connection:
+        found = read_status(connection, around.catalog, around.database.now())
+        proofs = prove(connection) if is_proven else []
+    holds = all(proof.holds for proof in proofs)
+    if as_json:
+        laws = [{"law": p.law, "checked": p.checked, "broken": p.broken, "examples": p.examples} for p in proofs]
+        click.echo(json.dumps({**found.as_json(), "laws": laws}, default=str, indent=2))
+    else:
+        print_funnel(_console(), found)
+        print_proofs(_console(), proofs)
+    sys.exit(0 if holds and (is_proven or found.is_well) else 1)
+
+
+@main.command()
+@click.argument("subject")
+@click.option("--show-personal-data", is_flag=True, help="Show columns that are tagged pii.")
+def explain(subject: str, show_personal_data: bool) -> None:
+    """The whole story of an entity, event, action or group, from the row to every attempt and answer."""
+    from dagster_project.cli.printing import print_story
+    from dagster_project.runtime import surroundings
+    from dagster_project.verify.explain import explain as tell
+
+    around = surroundings()
+    with around.database.reading() as connection:
+        lines = tell(connection, around.catalog, subject, show_personal_data)
+    if not lines:
+        raise click.ClickException(f"the ledger knows no entity, event, action or group {subject!r}")
+    print_story(_console(), lines)
+
+
+@main.command()
+def held() -> None:
+    """What waits for a person, with exactly what would be sent."""
+    from dagster_project.runtime import surroundings
+    from dagster_project.verify.guarded import held_lines
+
+    console = _console()
+    for line in held_lines(surroundings().database):
+        console.print(Text(line), soft_wrap=True)
+
+
+def _lever(name: str, summary: str) -> None:
+    """A command that moves selected actions, with who and why."""
+
+    @main.command(name, help=summary)
+    @click.argument("ids", nargs=-1)
+    @click.option("--signal", help="All of one signal.")
+    @click.option("--destination", help="All of one destination.")
+    @click.option("--reason", help="All with one reason, as `status` names it.")
+    @click.option("--why", required=True, help="Recorded in the audit trail.")
+    @click.option("--who", default=getpass.getuser, help="Recorded in the audit trail; you, if left out.")
+    def pull(
+        ids: tuple[str, ...], signal: str | None, destination: str | None, reason: str | None, why: str, who: str
+    ) -> None:
+        from dagster_project.ledger import controls
+        from dagster_project.runtime import surroundings
+
+        lever: Callable[..., int] = getattr(controls, name)
+        selection = controls.Selection(ids=ids, signal=signal, destination=destination, reason=reason)
+        try:
+            count = lever(surroundings().database, selection, controls.Person(who, why))
+        except controls.NothingSelected as error:
+            raise click.UsageError(str(error)) from error
+        click.echo(f"{name}: {count} actions and groups")
+
+
+_lever("approve", "Release held work; exactly what was rendered and shown is sent.")
+_lever("reject", "End held work for good.")
+_lever("replay", "Try dead work, or work of unknown outcome, anew under the same key.")
+_lever("discard", "End waiting, held or dead work for good.")
+
+
+@main.command()
+@click.argument("subject")
+@click.option("--why", required=True, help="Recorded in the audit trail.")
+@click.option("--who", default=getpass.getuser, help="Recorded in the audit trail; you, if left out.")
+def pause(subject: str, why: str, who: str) -> None:
+    """Keep work from going out: all, signal:NAME or destination:NAME. Nothing is lost."""
+    from dagster_project.ledger.controls import Person
+    from dagster_project.ledger.controls import pause as pause_now
+    from dagster_project.runtime import surroundings
+
+    _refuse_unknown_subject(subject)
+    done = pause_now(surroundings().database, subject, Person(who, why))
+    click.echo(f"{subject} is paused" if done else f"{subject} was paused already")
+
+
+@main.command()
+@click.argument("subject")
+@click.option("--why", required=True, help="Recorded in the audit trail.")
+@click.option("--who", default=getpass.getuser, help="Recorded in the audit trail; you, if left out.")
+def resume(subject: str, why: str, who: str) -> None:
+    """Let work go out again, all that was kept."""
+    from dagster_project.ledger.controls import Person
+    from dagster_project.ledger.controls import resume as resume_now
+    from dagster_project.runtime import surroundings
+
+    done = resume_now(surroundings().database, subject, Person(who, why))
+    click.echo(f"{subject} goes on" if done else f"nothing was paused under the name {subject!r}")
+
+
+def _refuse_unknown_subject(subject: str) -> None:
+    from dagster_project.runtime import surroundings
+
+    around = surroundings()
+    known = ["all", *(f"signal:{name}" for name in around.catalog.signals)]
+    known += [f"destination:{binding.connector.name}" for binding in around.bindings.values()]
+    if subject not in known:
+        raise click.UsageError(f"{subject!r} is none of: {', '.join(known)}")
+
+
+@main.command("fit-churn")
+@click.option("--threshold", default=0.85, show_default=True, help="Where precision and lift are reported.")
+def fit_churn(threshold: float) -> None:
+    """Fit the churn scorecard on what is landed and built; writes a new version of its seed and reports its quality."""
+    from dagster_project.land.churn_fit import FitError, fit_churn_scorecard
+
+    seed = settings().dbt_project_dir / "seeds" / "churn_scorecard.csv"
+    try:
+        click.echo(str(fit_churn_scorecard(settings().warehouse_target, seed, threshold)))
+    except FitError as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,114 @@
+"""How statuses, proofs, stories and landings look in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dagster_project.land.report import LandingReport
+from dagster_project.verify.conservation import Proof
+from dagster_project.verify.explain import Line
+from dagster_project.verify.status import LoopStatus, SignalStatus
+
+STATES = ("delivered", "waiting", "held", "dead", "suppressed")
+STYLES = {"delivered": "green", "waiting": "cyan", "held": "yellow", "dead": "red", "suppressed": "dim"}
+
+
+def span(value: timedelta | float | None) -> str:
+    """A length of time a person reads at a glance."""
+    if value is None:
+        return "-"
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} d"
+
+
+def print_funnel(console: Console, status: LoopStatus) -> None:
+    """The way from flagged rows to finished work, a line each signal; then every reason with its count."""
+    table = Table(title="From flagged to finished", title_justify="left")
+    table.add_column("signal")
+    for name in ("flagged", "opened", "escalated", "resolved", "actions", *STATES):
+        table.add_column(name, justify="right", style=STYLES.get(name))
+    for name in ("oldest", "p50", "p95", "in time"):
+        table.add_column(name, justify="right")
+    for signal in status.signals:
+        table.add_row(*_funnel_row(signal))
+    console.print(table)
+    for signal in status.signals:
+        _print_reasons(console, signal)
+    _print_troubles(console, status)
+
+
+def _funnel_row(signal: SignalStatus) -> list[Text | str]:
+    counts = [str(signal.events.get(kind, 0)) for kind in ("opened", "escalated", "resolved")]
+    states = [str(signal.actions.get(state, 0)) for state in STATES]
+    return [
+        f"{signal.signal} ({signal.mode})",
+        "-" if signal.flagged is None else str(signal.flagged),
+        *counts,
+        str(sum(signal.actions.values())),
+        *states,
+        span(signal.oldest_waiting),
+        span(signal.p50_seconds),
+        span(signal.p95_seconds),
+        Text(f"{signal.share_in_time:.0%}", style="green" if signal.is_sla_kept else "bold red"),
+    ]
+
+
+def _print_reasons(console: Console, signal: SignalStatus) -> None:
+    parts = [f"{count} events not acted on: {reason}" for reason, count in signal.unplanned.items()]
+    for state in STATES:
+        parts += [f"{count} {state}: {reason}" for reason, count in signal.reasons.get(state, {}).items()]
+    if parts:
+        console.print(Text(f"{signal.signal}: " + "; ".join(parts)))
+
+
+def _print_troubles(console: Console, status: LoopStatus) -> None:
+    for name, problems in status.quarantined.items():
+        console.print(Text(f"quarantined: {name}", style="bold red"))
+        for problem in problems:
+            console.print(Text(f"  {problem}"))
+    for subject, why in status.paused.items():
+        console.print(Text(f"paused: {subject} {why}", style="yellow"))
+    for destination in status.blocked:
+        if f"destination:{destination}" not in status.paused:
+            console.print(
+                Text(f"takes nothing now: {destination} (its circuit is open or it asked to wait)", style="yellow")
+            )
+
+
+def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
+    for proof in proofs:
+        verdict = Text("holds ", style="green") if proof.holds else Text("BROKEN", style="bold red")
+        console.print(verdict, Text(f"{proof.law} ({proof.checked} checked, {proof.broken} broken)"))
+        for example in proof.examples:
+            console.print(Text(f"       {example}"))
+
+
+def print_story(console: Console, lines: Sequence[Line]) -> None:
+    for line in lines:
+        text = Text("  " * line.depth + f"{line.at:%Y-%m-%d %H:%M:%S}  {line.text}")
+        console.print(text, style="bold" if line.depth == 0 else "", soft_wrap=True)
+
+
+def print_landing(console: Console, report: LandingReport) -> None:
+    table = Table(title=f"Landed, data as of {report.as_of:%Y-%m-%d %H:%M} UTC", title_justify="left")
+    for name in ("table", "from", "rows read", "rows"):
+        table.add_column(name, justify="right" if name.startswith("rows") else "left")
+    for landed in report.tables:
+        table.add_row(landed.table, landed.origin, str(landed.rows_read), str(landed.rows))
+    console.print(table)
+    for landed in report.tables:
+        if landed.ignored_columns:
+            console.print(Text(f"{landed.table}: columns not carried: {', '.join(landed.ignored_columns)}"))
+
+
+def counts_told(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"

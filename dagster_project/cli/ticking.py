@@ -1,0 +1,118 @@
+"""One pass of the loop without a daemon: build, detect, act."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dagster import DagsterInstance
+
+from dagster_project.contracts.catalog import CatalogSignal
+from dagster_project.detect.warehouse_reading import WarehouseUnavailable
+from dagster_project.ledger.claims import due_count
+from dagster_project.ledger.unknown_outcomes import unknown_count
+from dagster_project.prepare import DbtCommand
+from dagster_project.respond.action_run import Surroundings
+from dagster_project.respond.jobs import build_job
+from dagster_project.runtime import take_in_new_builds, told
+from dagster_project.settings import PROJECT_ROOT, Settings
+
+Say = Callable[[str], None]
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+MOST_RUNS = 200  # of one signal in one pass
+COUNTED = 1_000_000  # due work is counted up to here, to see whether a run made progress
+
+
+class BuildFailed(Exception):
+    """dbt built, but something in it failed; signals whose build passed are released all the same."""
+
+
+@dataclass
+class TickReport:
+    runs: int = 0
+    failed_runs: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def dagster_home(settings: Settings) -> Path:
+    """The instance's folder, with the project's dagster.yaml in it."""
+    home = settings.state_dir / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")
+    return home
+
+
+@contextmanager
+def dagster_instance(settings: Settings) -> Iterator[DagsterInstance]:
+    """The instance that `loopctl dev` shows, so that runs of a tick are seen there too."""
+    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+    with DagsterInstance.get() as instance:
+        yield instance
+
+
+def build_signals(settings: Settings) -> str:
+    """A plain `dbt build`. Returns a line on it. Raises BuildFailed, naming what failed."""
+    done = DbtCommand(settings).run("build", "--quiet")
+    results_file = settings.dbt_target_dir / "run_results.json"
+    if not results_file.exists():
+        raise BuildFailed(f"dbt build did not start: {(done.stdout + done.stderr).strip()}")
+    results = json.loads(results_file.read_text(encoding="utf-8"))["results"]
+    counts: dict[str, int] = {}
+    for result in results:
+        counts[result["status"]] = counts.get(result["status"], 0) + 1
+    if done.returncode != 0:
+        failed = [
+            f"{result['unique_id']}: {' '.join((result.get('message') or '').split())[:300]}"
+            for result in results
+            if result["status"] in ("error", "fail")
+        ]
+        raise BuildFailed("\n".join(failed) or (done.stdout + done.stderr).strip())
+    return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+
+
+def detect_all(around: Surroundings, say: Say) -> None:
+    """Takes in what the warehouse has released."""
+    for name in around.catalog.signals:
+        try:
+            news = take_in_new_builds(around, name)
+        except WarehouseUnavailable as error:
+            say(f"{name}: not read, the next pass catches up: {error}")
+            continue
+        say(f"{name}: {'; '.join(told(report) for report in news) or 'no new build'}")
+
+
+def act_on_all(around: Surroundings, instance: DagsterInstance, say: Say) -> TickReport:
+    """Runs each signal's job until nothing is due, as the sensors would ask for it."""
+    report = TickReport()
+    for signal in around.catalog.signals.values():
+        _act_on(around, signal, instance, report, say)
+    return report
+
+
+def _act_on(
+    around: Surroundings, signal: CatalogSignal, instance: DagsterInstance, report: TickReport, say: Say
+) -> None:
+    job = build_job(signal, lambda: around)
+    for _ in range(MOST_RUNS):
+        due = _due(around, signal.name)
+        if not due:
+            return
+        result = job.execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET)
+        report.runs += 1
+        report.failed_runs += 0 if result.success else 1
+        left = _due(around, signal.name)
+        say(f"{signal.name}: run {result.run_id[:8]} took {due} due, {left} left")
+        if left >= due:
+            report.notes.append(
+                f"{signal.name}: {left} due, but a run could do nothing about it; the next pass tries again"
+            )
+            return
+
+
+def _due(around: Surroundings, signal: str) -> int:
+    return due_count(around.database, signal, at_most=COUNTED) + unknown_count(around.database, signal)
