@@ -17,6 +17,12 @@ class TableAccount:
     rows_used: int
     rejected_by_reason: dict[str, int]
 
+    def __str__(self) -> str:
+        rejected = sum(self.rejected_by_reason.values())
+        reasons = "; ".join(f"{count:,} {reason}" for reason, count in self.rejected_by_reason.items())
+        told = f" ({reasons})" if reasons else ""
+        return f"{self.table}: {self.rows_read:,} read = {self.rows_used:,} used + {rejected:,} rejected{told}"
+
     @property
     def is_balanced(self) -> bool:
         """Whether every row that was read is either used or rejected with a reason."""

@@ -79,13 +79,12 @@ def _duckdb_transaction(target: DuckDBTarget) -> Iterator[LandingConnection]:
     try:
         target.path.parent.mkdir(parents=True, exist_ok=True)
         raw = duckdb.connect(str(target.path))
-    except (duckdb.IOException, OSError) as error:
+    except (duckdb.Error, OSError) as error:
         raise LandingError(
             f"the warehouse file {target.path} cannot be opened for writing: {error}. {STAYS} "
             "If another process holds it, wait until it is done and land again."
         ) from error
     try:
-        raw.execute("set TimeZone = 'UTC'")
         raw.execute("begin transaction")
         yield _DuckDBConnection(raw)
         raw.execute("commit")

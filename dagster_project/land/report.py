@@ -20,6 +20,10 @@ class TableLanding:
     rows_read: int  # rows of the file; equals `rows` unless the table was derived
     ignored_columns: tuple[str, ...] = ()  # columns of the file that no landing column carries
 
+    def __str__(self) -> str:
+        ignored = f"; not used: {', '.join(self.ignored_columns)}" if self.ignored_columns else ""
+        return f"{self.table}: {self.rows:,} rows, {self.origin}{ignored}"
+
 
 @dataclass(frozen=True, slots=True)
 class LandingReport:
@@ -27,6 +31,9 @@ class LandingReport:
 
     as_of: datetime
     tables: tuple[TableLanding, ...]
+
+    def __str__(self) -> str:
+        return "\n".join((f"landed as of {self.as_of.isoformat(timespec='seconds')}", *map(str, self.tables)))
 
     def rows(self, table: str) -> int:
         """Rows that the landing table named holds now.

@@ -11,11 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
@@ -23,6 +19,8 @@ Clock = Callable[[], datetime]
 T = TypeVar("T")
 
 SQLITE_BUSY_SECONDS = 30
+VERSION_TABLE = "ledger_version"
+NEWEST_VERSION = "0001"  # the newest migration; a test holds it to the files
 TRANSACTION_TRIES = 6
 # PostgreSQL: serialization_failure and deadlock_detected; the transaction did nothing and may be run again.
 RETRIED_SQLSTATES = frozenset({"40001", "40P01"})
@@ -124,12 +122,6 @@ def _engine(url: str) -> Engine:
     return engine
 
 
-def _migrations() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
-
-
 def open_database(url: str, clock: Clock = utc_now) -> Database:
     """Opens the ledger and migrates it forward.
 
@@ -150,15 +142,17 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
 
 
 def _migrate(database: Database) -> None:
-    config = _migrations()
-    script = ScriptDirectory.from_config(config)
-    known = {revision.revision for revision in script.walk_revisions()}
-    with database.engine.connect() as connection:
-        current = MigrationContext.configure(
-            connection, opts={"version_table": "ledger_version"}
-        ).get_current_revision()
-    if current == script.get_current_head():
+    if _version_of(database) == NEWEST_VERSION:
         return
+    # Alembic is imported only where there is something to migrate: it would cost every process a fifth of a second.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
+    current = _version_of(database)
     if current is not None and current not in known:
         raise LedgerTooNew(
             f"the ledger at {database.shown_url} is at version {current}, which this code does not know: newer code "
@@ -169,3 +163,12 @@ def _migrate(database: Database) -> None:
             connection.exec_driver_sql("select pg_advisory_xact_lock(hashtext('signal loop ledger migration'))")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _version_of(database: Database) -> str | None:
+    """The version that the ledger is at; None before the first migration."""
+    with database.engine.connect() as connection:
+        if not inspect(connection).has_table(VERSION_TABLE):
+            return None
+        found = connection.exec_driver_sql(f"select version_num from {VERSION_TABLE}").scalar()
+        return None if found is None else str(found)

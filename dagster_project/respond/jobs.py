@@ -37,9 +37,9 @@ def actions_key(signal: str) -> AssetKey:
 def build_job(signal: CatalogSignal, surroundings: GetSurroundings) -> JobDefinition:
     """The job `act_on_<signal>`. It runs in one process: work in hand passes from op to op in memory."""
     claim_op = _claim_op(signal, surroundings)
-    enrich_op = _enrich_op(surroundings)
-    step_ops = [_step_op(step, surroundings) for step in signal.version.playbook.steps]
-    earlier_op = _earlier_op(surroundings)
+    enrich_op = _enrich_op(signal, surroundings)
+    step_ops = [_step_op(signal, step, surroundings) for step in signal.version.playbook.steps]
+    earlier_op = _earlier_op(signal, surroundings)
     settle_op = _settle_op(signal, surroundings)
 
     @job(
@@ -50,16 +50,28 @@ def build_job(signal: CatalogSignal, surroundings: GetSurroundings) -> JobDefini
         tags={"signal": signal.name},
     )
     def act() -> None:
-        work = enrich_op(claim_op())
-        for step_op in step_ops:
-            work = step_op(work)
-        settle_op(earlier_op(work))
+        work = enrich_op.alias("enrich")(claim_op.alias("claim")())
+        for step, step_op in zip(signal.version.playbook.steps, step_ops, strict=True):
+            work = step_op.alias(_node_name(step))(work)
+        settle_op.alias("settle")(earlier_op.alias("earlier_versions")(work))
 
     return act
 
 
+def _node_name(step: Step) -> str:
+    return step.name if step.name not in RESERVED_OPS else f"{step.name}_step"
+
+
+def _definition_name(signal: CatalogSignal, node: str) -> str:
+    """Definitions share one name space in a location; inside its job an op is called by its short name."""
+    return f"{signal.name}__{node}"
+
+
 def _claim_op(signal: CatalogSignal, surroundings: GetSurroundings) -> OpDefinition:
-    @op(name="claim", description="Leases the most severe due work, after settling what dead runs left open.")
+    @op(
+        name=_definition_name(signal, "claim"),
+        description="Leases the most severe due work, after settling what dead runs left open.",
+    )
     def claim(context: OpExecutionContext) -> Work:
         work = begin(surroundings(), signal.name, context.run_id)
         context.log.info(f"claimed {work.claim.count} due actions and groups")
@@ -69,8 +81,8 @@ def _claim_op(signal: CatalogSignal, surroundings: GetSurroundings) -> OpDefinit
     return claim
 
 
-def _enrich_op(surroundings: GetSurroundings) -> OpDefinition:
-    @op(name="enrich", description="Looks up what the events alone do not say.")
+def _enrich_op(signal: CatalogSignal, surroundings: GetSurroundings) -> OpDefinition:
+    @op(name=_definition_name(signal, "enrich"), description="Looks up what the events alone do not say.")
     def enrich(context: OpExecutionContext, work: Work) -> Work:
         look_up_all(surroundings(), work, context.log.info)
         found = {name: len(rows) for name, rows in work.enriched.rows.items()}
@@ -80,9 +92,9 @@ def _enrich_op(surroundings: GetSurroundings) -> OpDefinition:
     return enrich
 
 
-def _step_op(step: Step, surroundings: GetSurroundings) -> OpDefinition:
+def _step_op(signal: CatalogSignal, step: Step, surroundings: GetSurroundings) -> OpDefinition:
     @op(
-        name=step.name if step.name not in RESERVED_OPS else f"{step.name}_step",
+        name=_definition_name(signal, _node_name(step)),
         description=step.description or f"{step.operation} ({step.role})",
         pool=f"role_{step.role}",
         tags={"role": step.role, "operation": step.operation},
@@ -96,8 +108,11 @@ def _step_op(step: Step, surroundings: GetSurroundings) -> OpDefinition:
     return act_on_step
 
 
-def _earlier_op(surroundings: GetSurroundings) -> OpDefinition:
-    @op(name="earlier_versions", description="Finishes steps that the playbook no longer has, from what was stored.")
+def _earlier_op(signal: CatalogSignal, surroundings: GetSurroundings) -> OpDefinition:
+    @op(
+        name=_definition_name(signal, "earlier_versions"),
+        description="Finishes steps that the playbook no longer has, from what was stored.",
+    )
     def earlier_versions(context: OpExecutionContext, work: Work) -> Work:
         report = do_step(surroundings(), work, None, context.log.info)
         context.add_output_metadata({"states": MetadataValue.json(report.states)})
@@ -107,7 +122,10 @@ def _earlier_op(surroundings: GetSurroundings) -> OpDefinition:
 
 
 def _settle_op(signal: CatalogSignal, surroundings: GetSurroundings) -> OpDefinition:
-    @op(name="settle", description="Gives back what was not settled, reports, and fails if there are dead letters.")
+    @op(
+        name=_definition_name(signal, "settle"),
+        description="Gives back what was not settled, reports, and fails if there are dead letters.",
+    )
     def settle(context: OpExecutionContext, work: Work) -> None:
         around = surroundings()
         finish(around, work)

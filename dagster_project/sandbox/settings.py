@@ -16,7 +16,7 @@ class SandboxSettings(BaseModel):
     hubspot_searches_per_second: NonNegativeInt = Field(5, description="the limit of the search endpoints")
     hubspot_search_lag: NonNegativeFloat = Field(0.0, description="seconds until a written record is found by search")
     hubspot_owner_domains: tuple[str, ...] = Field(
-        ("example.com", "example.org", "example.net"),
+        ("example.com", "example.org", "example.net", "company.example"),
         description="an owner asked for by an address of these domains exists",
     )
     hubspot_scopes_missing: tuple[str, ...] = Field((), description="scopes that the private app was not granted")

@@ -117,9 +117,9 @@ class VendorApp:
         if partial is None:
             reply = self._work(call)
         else:
-            kept, struck = split_batch(call.body, partial.share)
-            call.body = kept
-            reply = with_refused_inputs(self._work(call), struck)
+            call.body, is_any_left, struck = split_batch(call.body, partial.share)
+            done = self._work(call) if is_any_left else json_reply(200, {"status": "COMPLETE", "results": []})
+            reply = with_refused_inputs(done, struck)
         for fault in faults:
             reply = spoiled(fault.kind, reply, fault.share)
         return reply
@@ -151,19 +151,19 @@ def spoiled(kind: FaultKind, reply: Reply, share: float) -> Reply:
     return reply
 
 
-def split_batch(body: bytes, share: float) -> tuple[bytes, list[dict[str, Any]]]:
+def split_batch(body: bytes, share: float) -> tuple[bytes, bool, list[dict[str, Any]]]:
     """Takes the last `share` of a batch's inputs out (at least one).
 
-    Returns the body without them, and them. A body that is no batch stays whole.
+    Returns the body without them, whether anything is left in it, and them. A body that is no batch stays whole.
     """
     try:
         batch = json.loads(body)
         inputs = batch["inputs"]
     except (ValueError, KeyError, TypeError):
-        return body, []
+        return body, True, []
     kept = len(inputs) - max(1, math.ceil(len(inputs) * share))
     batch["inputs"] = inputs[:kept]
-    return json.dumps(batch).encode(), list(inputs[kept:])
+    return json.dumps(batch).encode(), kept > 0, list(inputs[kept:])
 
 
 def with_refused_inputs(reply: Reply, struck: Sequence[dict[str, Any]]) -> Reply:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, select
-from sqlalchemy.orm import aliased
 
 from dagster_project.ledger.schema import actions, attempts, audit, builds, events
 
@@ -85,7 +84,7 @@ def _states_follow_audit(connection: Connection, signal: str | None) -> Proof:
         .group_by(audit.c.action_id)
         .subquery()
     )
-    told = aliased(audit)
+    told = audit.alias("told")
     rows = connection.execute(
         select(actions.c.action_id, actions.c.state, told.c.to_state)
         .outerjoin(last, last.c.action_id == actions.c.action_id)
@@ -116,7 +115,7 @@ def _broken_chains(connection: Connection, signal: str | None) -> list[str]:
 
 def _members_follow_groups(connection: Connection, signal: str | None) -> Proof:
     """A member that was sent with its group is in the group's state; one suppressed or dead before was never part."""
-    group = aliased(actions)
+    group = actions.alias("of_group")
     query = (
         select(actions.c.action_id, actions.c.state, group.c.state.label("of_group"))
         .join(group, group.c.action_id == actions.c.group_id)

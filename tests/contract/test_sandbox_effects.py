@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -146,6 +148,23 @@ def test_a_rate_limit_is_no_failure_of_the_action(name: str, sandbox: SandboxSer
     (outcome,) = delivered_one_by_one(destination, operation, [request_for(destination, operation, "key-1")])
     assert (outcome.verdict, outcome.reason, outcome.scope) == ("retry", "rate_limited", "destination")
     assert outcome.retry_after == 9
+
+
+def test_a_slack_message_whose_reply_was_lost_is_found_again(sandbox: SandboxServer) -> None:
+    sandbox.faults.add(Fault(kind=FaultKind.DROP_AFTER, vendor="slack", operation="chat.postMessage", times=1))
+    destination = opened("slack", sandbox)
+
+    async def scenario() -> tuple[Outcome, Outcome | None]:
+        request = request_for(destination, "post_message", "key-1")
+        (lost,) = await destination.deliver("post_message", [request])
+        found = await destination.reconcile("post_message", replace(request, attempted_at=datetime.now(UTC)))
+        await destination.close()
+        return lost, found
+
+    lost, found = asyncio.run(scenario())
+    assert (lost.verdict, lost.reason) == ("unknown", "reply_lost")
+    assert found is not None and found.verdict is Verdict.DELIVERED
+    assert [effect.url for effect in effects_of(sandbox, "slack", found)] == [found.url]
 
 
 def test_an_expired_session_is_renewed(sandbox: SandboxServer) -> None:

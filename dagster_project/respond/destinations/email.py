@@ -19,6 +19,7 @@ from pydantic import Field, SecretStr, StringConstraints
 
 from dagster_project.contracts.destination import (
     Connection,
+    Destination,
     IdempotencyClass,
     Operation,
     Outcome,
@@ -62,7 +63,7 @@ class Email(GuardedDestination[EmailConnection]):
 
     name = "email"
     role = "mail"
-    connection_type = EmailConnection
+    connection_type: ClassVar[type[Connection]] = EmailConnection
     operations: ClassVar[Mapping[str, Operation]] = MappingProxyType(
         {
             "send_email": Operation(
@@ -146,4 +147,4 @@ def _id_of(key: str) -> str:
     return key if _PLAIN_ID.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest()
 
 
-DESTINATION = Email
+DESTINATION: type[Destination] = Email

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr
 
 from dagster_project.contracts.destination import (
     Connection,
+    Destination,
     IdempotencyClass,
     Operation,
     Outcome,
@@ -68,7 +69,7 @@ class HubSpot(GuardedDestination[HubSpotConnection]):
 
     name = "hubspot"
     role = "crm"
-    connection_type = HubSpotConnection
+    connection_type: ClassVar[type[Connection]] = HubSpotConnection
     operations: ClassVar[Mapping[str, Operation]] = MappingProxyType(
         {
             operation.name: operation
@@ -327,4 +328,4 @@ def _with_result(outcome: Outcome, **more: str) -> Outcome:
     return Outcome(outcome.verdict, external_id=outcome.external_id, url=outcome.url, result={**outcome.result, **more})
 
 
-DESTINATION = HubSpot
+DESTINATION: type[Destination] = HubSpot

@@ -124,8 +124,9 @@ class HubSpotApi:
         """HubSpot's ids of the records with these values of their unique property; absent ones are left out."""
         body = {"idProperty": unique, "properties": [unique], "inputs": [{"id": value} for value in values]}
         answer = await self._ask("POST", f"{self._url('objects', object_type)}/batch/read", json=body)
-        if isinstance(answer, Outcome):
-            return before_the_effect(answer)
+        rows = _listed(answer, "results")
+        if isinstance(rows, Outcome):
+            return before_the_effect(rows)
         return {str(row.properties.get(unique)): row.id for row in _rows_of(answer)}
 
     async def list_id(self, name: str) -> str | Outcome:
@@ -147,10 +148,11 @@ class HubSpotApi:
         """The list of exactly that name, by search; None when there is none."""
         wanted = {"query": name, "objectTypeId": CONTACTS_TYPE_ID, "count": 100}
         answer = await self._ask("POST", f"{self._url('lists')}/search", json=wanted)
-        if isinstance(answer, Outcome):
-            return answer
-        lists = [one for one in _items(answer, "lists") if isinstance(one, dict) and one.get("name") == name]
-        return lists[0] if lists else None
+        lists = _listed(answer, "lists")
+        if isinstance(lists, Outcome):
+            return lists
+        named = [one for one in lists if isinstance(one, dict) and one.get("name") == name]
+        return named[0] if named else None
 
     async def add_members(self, list_id: str, record_ids: Sequence[str]) -> set[str] | Outcome:
         """Adds contacts to a list; the ids that HubSpot says it does not know."""
@@ -167,17 +169,19 @@ class HubSpotApi:
         body = {"inputs": [{"from": {"id": source}, "to": {"id": target}} for source, target in pairs]}
         path = self._path("associations", version)
         answer = await self._ask("POST", f"{path}/{from_type}/{to_type}/batch/associate/default", json=body)
-        if isinstance(answer, Outcome):
-            return answer
+        results = _listed(answer, "results")
+        if isinstance(results, Outcome):
+            return results
         errors = _items(answer, "errors")
         return _row_error(errors[0]) if errors else None
 
     async def owner_id(self, email: str) -> str | Outcome | None:
         """The id of the owner with that e-mail address, None when HubSpot has none."""
         answer = await self._ask("GET", self._url("owners"), params={"email": email, "limit": "100"})
-        if isinstance(answer, Outcome):
-            return before_the_effect(answer)
-        for owner in _items(answer, "results"):
+        owners = _listed(answer, "results")
+        if isinstance(owners, Outcome):
+            return before_the_effect(owners)
+        for owner in owners:
             if isinstance(owner, dict) and str(owner.get("email", "")).lower() == email.lower():
                 return str(owner.get("id"))
         return None
@@ -197,8 +201,9 @@ class HubSpotApi:
 
 def rows_by_key(answer: Any, keys: Sequence[str], key_of: Any) -> dict[str, Row | Outcome]:
     """Gives every key of a batch its row, its error, or `missing_from_reply`; positions in the answer mean nothing."""
-    if not isinstance(answer, dict) or not isinstance(answer.get("results"), list):
-        return dict.fromkeys(keys, malformed(200, "it is not a batch answer"))
+    results = _listed(answer, "results")
+    if isinstance(results, Outcome):
+        return dict.fromkeys(keys, results)
     found: dict[str, Row | Outcome] = {}
     for error in _items(answer, "errors"):
         for named in _named_in(error):
@@ -211,8 +216,20 @@ def rows_by_key(answer: Any, keys: Sequence[str], key_of: Any) -> dict[str, Row 
 
 
 def _rows_of(answer: Any) -> list[Row]:
-    rows = [row for row in _items(answer, "results") if isinstance(row, dict) and "id" in row]
+    rows = [row for row in _items(answer, "results") if isinstance(row, dict) and _is_id(row.get("id"))]
     return [Row(str(row["id"]), row["properties"] if isinstance(row.get("properties"), dict) else {}) for row in rows]
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
+
+
+def _listed(answer: Any, name: str) -> list[Any] | Outcome:
+    """The list that an answer must have under a name, or the outcome of the answer that has none."""
+    if isinstance(answer, Outcome):
+        return answer
+    value = answer.get(name) if isinstance(answer, dict) else None
+    return value if isinstance(value, list) else malformed(200, f"it has no {name}")
 
 
 def _items(answer: Any, name: str) -> list[Any]:

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr
 
 from dagster_project.contracts.destination import (
     Connection,
+    Destination,
     IdempotencyClass,
     Operation,
     Outcome,
@@ -56,7 +57,7 @@ class Slack(GuardedDestination[SlackConnection]):
 
     name = "slack"
     role = "chat"
-    connection_type = SlackConnection
+    connection_type: ClassVar[type[Connection]] = SlackConnection
     operations: ClassVar[Mapping[str, Operation]] = MappingProxyType(
         {
             "post_message": Operation(
@@ -127,7 +128,7 @@ class Slack(GuardedDestination[SlackConnection]):
         if isinstance(answer, Outcome):
             return answer
         ts, channel = answer.get("ts"), answer.get("channel")
-        if not isinstance(ts, str) or not isinstance(channel, str):
+        if not (isinstance(ts, str) and ts and isinstance(channel, str) and channel):
             return malformed(200, "it does not say which message was posted")
         return await self._delivered(channel, ts)
 
@@ -228,4 +229,4 @@ def next_cursor(answer: Mapping[str, Any]) -> str:
     return cursor if isinstance(cursor, str) else ""
 
 
-DESTINATION = Slack
+DESTINATION: type[Destination] = Slack

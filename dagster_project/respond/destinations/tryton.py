@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr
 
 from dagster_project.contracts.destination import (
     Connection,
+    Destination,
     IdempotencyClass,
     Operation,
     Outcome,
@@ -23,10 +24,10 @@ from dagster_project.contracts.destination import (
 )
 from dagster_project.respond.destinations.guarded_destination import GuardedDestination
 from dagster_project.respond.destinations.http_transport import HttpTransport
-from dagster_project.respond.destinations.outcome_mapping import retry
+from dagster_project.respond.destinations.outcome_mapping import malformed, retry
 from dagster_project.respond.destinations.tryton_arguments import CreateOnboardingProject, CreatePurchaseOrder
 from dagster_project.respond.destinations.tryton_records import TrytonRecords
-from dagster_project.respond.destinations.tryton_rpc import CallRefused, Patience, TrytonRpc, decoded_number
+from dagster_project.respond.destinations.tryton_rpc import CallRefused, Patience, TrytonRpc, decoded_number, id_in
 
 PURCHASE = "purchase.purchase"
 PROJECT = "project.work"
@@ -60,7 +61,7 @@ class Tryton(GuardedDestination[TrytonConnection]):
 
     name = "tryton"
     role = "erp"
-    connection_type = TrytonConnection
+    connection_type: ClassVar[type[Connection]] = TrytonConnection
     operations: ClassVar[Mapping[str, Operation]] = MappingProxyType(
         {
             operation.name: operation
@@ -167,10 +168,12 @@ class Tryton(GuardedDestination[TrytonConnection]):
 
     async def _settled_purchase(self, patience: Patience, ids: Sequence[int]) -> Outcome:
         names = ["id", "state", "number", "untaxed_amount"]
-        orders = sorted(await self._rpc.read(patience, PURCHASE, ids, names), key=lambda order: int(order["id"]))
+        orders = sorted(await self._rpc.read(patience, PURCHASE, ids, names), key=id_in)
+        if not orders:
+            raise CallRefused(malformed(200, f"the rows of {PURCHASE} that were just found are not in it"))
         living = [order for order in orders if order.get("state") != "cancelled"]
         kept = (living or orders)[0]
-        others = {int(order["id"]): str(order.get("state")) for order in living if order is not kept}
+        others = {id_in(order): str(order.get("state")) for order in living if order is not kept}
         left = {
             one: await self._cancelled(patience, one) if state == "draft" else state for one, state in others.items()
         }
@@ -182,7 +185,7 @@ class Tryton(GuardedDestination[TrytonConnection]):
             Verdict.DELIVERED,
             detail=told,
             external_id=str(kept["id"]),
-            url=self._url_of("purchases", PURCHASE, int(kept["id"])),
+            url=self._url_of("purchases", PURCHASE, id_in(kept)),
             result={
                 "purchase_id": str(kept["id"]),
                 "total": str(decoded_number(kept.get("untaxed_amount"))),
@@ -235,19 +238,22 @@ class Tryton(GuardedDestination[TrytonConnection]):
         domain = [["product", "in", list(products)], ["purchase.state", "in", list(_OPEN_STATES)]]
         line_ids = await self._rpc.search(patience, "purchase.line", domain) if products else []
         lines = await self._rpc.read(patience, "purchase.line", line_ids, ["id", "product", "quantity", "purchase"])
-        orders = sorted({int(line["purchase"]) for line in lines})
+        orders = sorted({id_in(line, "purchase") for line in lines})
         rows = await self._rpc.read(patience, PURCHASE, orders, ["id", "reference", "number", "state"])
-        order_of = {int(row["id"]): row for row in rows}
+        order_of = {id_in(row): row for row in rows}
         # Goods come in only while an order is processed; before that all of it is still to come.
-        moving = [int(line["id"]) for line in lines if _is_processing(order_of.get(int(line["purchase"])))]
+        moving = [id_in(line) for line in lines if _is_processing(order_of.get(id_in(line, "purchase")))]
         progress = await self._rpc.read(patience, "purchase.line", moving, ["id", "moves_progress"])
-        received = {int(row["id"]): row.get("moves_progress") for row in progress}
+        received = {id_in(row): row.get("moves_progress") for row in progress}
         found: dict[str, dict[str, Any]] = {code: {"quantity": "0", "references": []} for code in codes}
         for line in lines:
-            entry = found[products[int(line["product"])]]
-            still_open = open_quantity(line.get("quantity"), received.get(int(line["id"])))
+            code = products.get(id_in(line, "product"))
+            if code is None:
+                raise CallRefused(malformed(200, "a purchase line is about a product that was not asked for"))
+            entry = found[code]
+            still_open = open_quantity(line.get("quantity"), received.get(id_in(line)))
             entry["quantity"] = f"{(Decimal(entry['quantity']) + still_open).normalize():f}"
-            entry["references"] = sorted({*entry["references"], _name_of(order_of.get(int(line["purchase"])))})
+            entry["references"] = sorted({*entry["references"], _name_of(order_of.get(id_in(line, "purchase")))})
         return found
 
     def _url_of(self, kind: str, model: str, record_id: int) -> str:
@@ -289,4 +295,4 @@ def _name_of(order: Mapping[str, Any] | None) -> str:
     return "unknown" if order is None else str(order.get("number") or order.get("reference") or order["id"])
 
 
-DESTINATION = Tryton
+DESTINATION: type[Destination] = Tryton

@@ -13,7 +13,7 @@ from dagster_project.respond.destinations.tryton_arguments import (
     CreatePurchaseOrder,
     PurchaseLine,
 )
-from dagster_project.respond.destinations.tryton_rpc import CallRefused, Patience, TrytonRpc, encoded_decimal
+from dagster_project.respond.destinations.tryton_rpc import CallRefused, Patience, TrytonRpc, encoded_decimal, id_in
 
 _UNIT_SYMBOL = "u"
 
@@ -72,7 +72,7 @@ class TrytonRecords:
         """The ids of the products with these codes, with their codes."""
         ids = await self._rpc.search(patience, "product.product", [["code", "in", list(codes)]])
         rows = await self._rpc.read(patience, "product.product", ids, ["id", "code"])
-        return {int(row["id"]): str(row["code"]) for row in rows if str(row.get("code")) in set(codes)}
+        return {id_in(row): str(row["code"]) for row in rows if str(row.get("code")) in set(codes)}
 
     async def _currency(self, patience: Patience, code: str) -> int:
         if code not in self._currencies:
@@ -106,9 +106,9 @@ class TrytonRecords:
         ids = await self._rpc.search(patience, "product.product", [["code", "in", codes]])
         rows = await self._rpc.read(patience, "product.product", ids, ["id", "code", "purchase_uom", "default_uom"])
         found: dict[str, tuple[int, int]] = {}
-        for row in sorted(rows, key=lambda row: int(row["id"])):
-            bought_in = row.get("purchase_uom") or row.get("default_uom") or unit
-            found.setdefault(str(row.get("code")), (int(row["id"]), int(bought_in)))
+        for row in sorted(rows, key=id_in):
+            bought_in = next((name for name in ("purchase_uom", "default_uom") if row.get(name)), None)
+            found.setdefault(str(row.get("code")), (id_in(row), id_in(row, bought_in) if bought_in else unit))
         for line in lines:
             if line.product_code not in found:
                 found[line.product_code] = (await self._new_product(patience, line, unit), unit)

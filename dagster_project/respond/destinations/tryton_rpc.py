@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NoReturn
 
 from dagster_project.contracts.destination import Outcome, ReasonFor, Verdict
 from dagster_project.respond.destinations.http_transport import HttpTransport
@@ -107,7 +107,8 @@ class TrytonRpc:
         if not ids:
             return []
         found = await self._read_only(patience, f"model.{model}.read", list(ids), list(names))
-        return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else _no_list(model)
+        rows = found if isinstance(found, list) else _no_list(model)
+        return rows if all(isinstance(row, dict) for row in rows) else _no_list(model)
 
     async def create(self, patience: Patience, model: str, values: Mapping[str, Any]) -> int:
         """Creates one record and gives its id. Raises CallRefused; `unknown` where it may have been created."""
@@ -217,5 +218,13 @@ def decoded_number(value: Any) -> Decimal:
         return Decimal(0)
 
 
-def _no_list(model: str) -> Any:
+def id_in(row: Mapping[str, Any], name: str = "id") -> int:
+    """The id that a row read from Tryton has under a name. Raises CallRefused where it has none."""
+    value = row.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise CallRefused(before_the_effect(malformed(200, f"a row has no {name}")))
+    return value
+
+
+def _no_list(model: str) -> NoReturn:
     raise CallRefused(before_the_effect(malformed(200, f"it does not list records of {model}")))

@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from dagster_project.contracts.destination import (
     Connection,
+    Destination,
     IdempotencyClass,
     Operation,
     Outcome,
@@ -93,7 +94,7 @@ class Webhook(GuardedDestination[WebhookConnection]):
 
     name = "webhook"
     role = "hook"
-    connection_type = WebhookConnection
+    connection_type: ClassVar[type[Connection]] = WebhookConnection
     operations: ClassVar[Mapping[str, Operation]] = _operations(IdempotencyClass.UNKEYED)
     rate_limit = RateLimit(calls=50, seconds=1.0)
     server_limit = 30.0
@@ -171,4 +172,4 @@ def cloud_event(key: str, event: SendEvent) -> dict[str, Any]:
     }
 
 
-DESTINATION = Webhook
+DESTINATION: type[Destination] = Webhook

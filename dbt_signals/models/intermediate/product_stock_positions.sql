@@ -9,13 +9,18 @@ with counted_stock as (
 ),
 
 {# A line that is overdue for longer than the limit cannot be relied upon, so it is shown and not counted. #}
+reliance as (
+    select cast({{ dbt.dateadd('day', -var('overdue_order_limit_days'), 'max(loaded_at)') }} as date) as begins_on
+    from counted_stock
+),
+
 on_order as (
     select
         orders.product_id,
-        sum(case when orders.expected_on >= {{ dbt.dateadd('day', -var('overdue_order_limit_days'), 'stock.counted_at') }} then orders.quantity else 0 end) as on_order,
-        sum(case when orders.expected_on >= {{ dbt.dateadd('day', -var('overdue_order_limit_days'), 'stock.counted_at') }} then 0 else orders.quantity end) as overdue_on_order
+        sum(case when orders.expected_on >= reliance.begins_on then orders.quantity else 0 end) as on_order,
+        sum(case when orders.expected_on < reliance.begins_on then orders.quantity else 0 end) as overdue_on_order
     from {{ ref('stg_open_orders') }} as orders
-    cross join (select max(loaded_at) as counted_at from counted_stock) as stock
+    cross join reliance
     group by orders.product_id
 ),
 

@@ -32,6 +32,13 @@ def test_each_row_is_used_or_refused_for_its_reason(warehouse: Warehouse) -> Non
         assert accounts[table].rows_used == used
 
 
+def test_an_account_reads_as_a_sum(warehouse: Warehouse) -> None:
+    (account,) = (account for account in read_accounting(warehouse.target) if account.table == "products")
+    assert str(account) == (
+        "products: 3 read = 1 used + 2 rejected (1 product number is empty; 1 reorder point is not a quantity)"
+    )
+
+
 def test_a_refused_row_is_named(warehouse: Warehouse) -> None:
     (row,) = warehouse.rows("rejected_rows", "reason = 'the supplier is not known'")
     assert (row["landing_table"], row["line_number"], row["row_key"]) == ("product_suppliers", 4, "1 / 9999")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -143,8 +145,22 @@ def test_a_literal_gives_back_its_text(text: str) -> None:
 def test_a_file_that_cannot_be_opened_is_refused_with_its_name(tmp_path: Path) -> None:
     path = tmp_path / "folder.duckdb"
     path.mkdir()
-    with pytest.raises(LandingError, match=r"folder\.duckdb cannot be opened for writing.*Nothing was changed"):
+    with pytest.raises(LandingError, match=r"folder\.duckdb cannot be opened for writing.*as they were"):
         generate(DuckDBTarget(path, "analytics"), GeneratedCompany(as_of=AS_OF))
+
+
+def test_a_file_that_another_process_holds_is_refused_and_kept(duckdb_target: DuckDBTarget) -> None:
+    generate(duckdb_target, GeneratedCompany(as_of=AS_OF))
+    before = landed(duckdb_target)
+    hold = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, str(duckdb_target.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(LandingError, match="If another process holds it, wait until it is done"):
+            generate(duckdb_target, GeneratedCompany(day=2, as_of=AS_OF))
+        holder.communicate("")
+    assert landed(duckdb_target) == before
 
 
 def test_a_server_that_is_not_there_is_refused_without_its_password() -> None:

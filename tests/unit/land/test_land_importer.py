@@ -67,6 +67,15 @@ def test_values_arrive_as_written_with_their_line(target: WarehouseTarget, tmp_p
     ]
 
 
+def test_the_report_tells_each_table_its_file_and_what_was_not_used(
+    duckdb_target: DuckDBTarget, tmp_path: Path
+) -> None:
+    told = str(import_files(duckdb_target, write_small_files(tmp_path / "data"), AS_OF)).splitlines()
+    assert told[0] == "landed as of 2026-03-14T09:26:53+00:00"
+    assert "customers: 3 rows, telco_customers.csv; not used: female, senior_citizen, partner, dependents" in told
+    assert "contacts: 0 rows, no file" in told
+
+
 def test_columns_that_are_not_used_are_named(duckdb_target: DuckDBTarget, tmp_path: Path) -> None:
     report = import_files(duckdb_target, write_small_files(tmp_path / "data"), AS_OF)
     ignored = {table.table: table.ignored_columns for table in report.tables}
