@@ -30,7 +30,7 @@ class PostgresServer:
     host: str
     port: int
     user: str
-    password: str
+    password: str = field(repr=False)
     _numbers: Iterator[int] = field(default_factory=itertools.count, repr=False)
 
     def fresh_database(self, prefix: str = "fresh") -> str:

@@ -1,1 +1,1 @@
-"""How data gets into the landing tables: a generated company or a folder of files; and the fit of the churn scorecard."""
+"""Fills the landing tables, by a generated company or by files, and fits the churn scorecard on what they hold."""

@@ -183,19 +183,12 @@ def test_a_duplicate_project_is_deleted_unless_someone_works_on_it() -> None:
     assert "project 5" in outcome.detail and "begun" in outcome.detail
 
 
-def test_a_project_number_that_was_drawn_twice_is_drawn_again() -> None:
-    attempts = 0
-
-    def create(_params: Sequence[Any]) -> Fault:
-        nonlocal attempts
-        attempts += 1
-        return error("UserError", ["The number on work must be unique.", "", None]) if attempts == 1 else result([12])
-
-    found = TrytonWith(
-        project__work__create=create,
-        project__work__search=lambda _params: result([12] if attempts == 2 else []),
-    )
-    assert deliver(found, "create_onboarding_project").external_id == "12"
+def test_a_number_that_was_drawn_twice_is_tried_again_later() -> None:
+    refusal = error("UserError", ["The number on work must be unique.", "", None])
+    tryton = TrytonWith(project__work__create=lambda _params: refusal)
+    outcome = deliver(tryton, "create_onboarding_project")
+    assert (outcome.verdict, outcome.reason, outcome.scope) == ("retry", "conflict", "action")
+    assert all(params[-1]["language"] == "en" for params in tryton.of("project.work.create"))
 
 
 def test_preparing_and_creating_share_one_deadline() -> None:

@@ -11,7 +11,10 @@ import hashlib
 import html
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
 from types import MappingProxyType
 from typing import Annotated, ClassVar, cast
 
@@ -128,11 +131,10 @@ class Email(GuardedDestination[EmailConnection]):
 
 
 def composed(key: str, mail: SendEmail, sender: str) -> EmailMessage:
-    """The message, the same for every attempt of a key but for nothing: no date is set that would differ."""
-    from email.policy import SMTP
-
+    """The message of one attempt; its Message-ID and X-Loop-Key are the same in every attempt of a key."""
     message = EmailMessage(policy=SMTP)
     message["From"], message["To"], message["Subject"] = sender, mail.to, mail.subject
+    message["Date"] = format_datetime(datetime.now(UTC))
     message["Message-ID"] = f"<{_id_of(key)}@{sender.rpartition('@')[2]}>"
     message["X-Loop-Key"] = _id_of(key)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office reply, please

@@ -145,13 +145,7 @@ class Tryton(GuardedDestination[TrytonConnection]):
             return
         project = cast(CreateOnboardingProject, request.arguments)
         values = await self._records.project_values(patience, request.key, project)
-        try:
-            await self._rpc.create(patience, PROJECT, values)
-        except CallRefused as refused:
-            # Two creates at once may draw one number from Tryton's sequence; the later is refused and undone.
-            if refused.outcome.verdict is not Verdict.REJECTED:
-                raise
-            await self._rpc.create(patience, PROJECT, values)
+        await self._rpc.create(patience, PROJECT, values)
 
     async def _settled(self, operation: str, key: str) -> Outcome:
         """Looks once more and leaves one record; it exists by now, so a failure here says no more than `unknown`."""

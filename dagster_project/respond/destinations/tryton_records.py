@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from dagster_project.contracts.destination import ReasonFor, Verdict
+from dagster_project.contracts.destination import ReasonFor
 from dagster_project.respond.destinations.outcome_mapping import before_the_effect, rejected, retry
 from dagster_project.respond.destinations.tryton_arguments import (
     CreateOnboardingProject,
@@ -93,7 +93,7 @@ class TrytonRecords:
         try:
             return await self._rpc.create(patience, "party.party", values)
         except CallRefused as refused:
-            if refused.outcome.verdict is Verdict.REJECTED:
+            if refused.outcome.reason == ReasonFor.CONFLICT:
                 found = await self._rpc.search(patience, "party.party", domain, 1)
                 if found:
                     return found[0]

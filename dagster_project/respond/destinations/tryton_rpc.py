@@ -35,6 +35,9 @@ STATUS_OVERRIDES: Mapping[int, Meaning] = {
     404: MISADDRESSED,
     423: Meaning(Verdict.RETRY, ReasonFor.CONFLICT),
 }
+# How Tryton's modules word a broken unique constraint in English, which every call asks for. The call was rolled back.
+# Numbers that Tryton draws from a sequence collide too when two calls draw at once, so the same call may succeed later.
+_NOT_UNIQUE = "must be unique"
 _SHORTEST_SHARE = 0.05  # of the time that calls share; with less of it left no further call is begun
 
 
@@ -173,12 +176,15 @@ class TrytonRpc:
         context = await self._send(patience, "model.res.user.get_preferences", [True, {}], headers)
         if isinstance(context, Outcome):
             raise CallRefused(before_the_effect(context))
-        return _Session(headers, context if isinstance(context, dict) else {})
+        preferences = context if isinstance(context, dict) else {}
+        return _Session(headers, {**preferences, "language": "en"})
 
 
 def outcome_of_error(error: Any) -> Outcome:
     """What an `error` member says: Tryton's exception name and its arguments, or a text and a traceback."""
     kind, said = _parts_of(error)
+    if kind == "UserError" and _NOT_UNIQUE in said:
+        return retry(ReasonFor.CONFLICT, f"another call came first: {said}")
     if kind == "UserError":
         return rejected(ReasonFor.REFUSED, f"Tryton refused it: {said}", status=200)
     if kind == "UserWarning":

@@ -6,6 +6,8 @@ Any 2xx is an acceptance, whatever its body says, as the Standard Webhooks speci
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -58,9 +60,6 @@ class WebhookConnection(Connection):
     @field_validator("secret")
     @classmethod
     def _can_sign(cls, secret: SecretStr) -> SecretStr:
-        import base64
-        import binascii
-
         try:
             key = base64.b64decode(secret.get_secret_value().removeprefix("whsec_") + "==")
         except (binascii.Error, ValueError):

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from dagster_project.sandbox.pages.crm import offset_of
 from dagster_project.sandbox.pages.rendering import PAGE_SIZE, missing, page
+from dagster_project.sandbox.pages.rich_text import rich_text
 from dagster_project.sandbox.world import World
 
 
@@ -27,6 +28,12 @@ def readable_body(raw: bytes) -> tuple[str, bool]:
         payload = part.get_payload(decode=True)
         content = payload.decode("utf-8", "replace") if isinstance(payload, bytes) else str(payload)
     return content, part.get_content_type() == "text/html"
+
+
+def preview(raw: bytes) -> str:
+    """The first words of a mail."""
+    body, is_html = readable_body(raw)
+    return (rich_text(body).striptags() if is_html else body)[:140]
 
 
 def shown_json(body: bytes) -> str:
@@ -58,10 +65,7 @@ class Mail:
         """All mails, the newest first."""
         offset = offset_of(request)
         rows = self._store.rows("select * from mails order by id desc limit ? offset ?", (PAGE_SIZE + 1, offset))
-        mails = [
-            (row, ", ".join(json.loads(row["recipients"])), readable_body(row["raw"])[0][:140])
-            for row in rows[:PAGE_SIZE]
-        ]
+        mails = [(row, ", ".join(json.loads(row["recipients"])), preview(row["raw"])) for row in rows[:PAGE_SIZE]]
         following = offset + PAGE_SIZE if len(rows) > PAGE_SIZE else None
         return page("mail_inbox.html", area="mail", mails=mails, following=following)
 

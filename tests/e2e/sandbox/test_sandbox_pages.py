@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import smtplib
 from email.message import EmailMessage
 from typing import Any
@@ -89,22 +90,14 @@ def test_every_effects_url_shows_its_record(filled: SandboxServer) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
-        "/crm",
-        "/crm/tasks",
-        "/crm/contacts",
-        "/crm/companies",
-        "/crm/tickets",
-        "/erp",
-        "/erp/projects",
-        "/erp/parties",
-    ]
-    + ["/erp/products", "/chat", "/mail", "/hooks", "/hooks/n8n"],
+        *("/", "/crm", "/crm/tasks", "/crm/contacts", "/crm/companies", "/crm/tickets"),
+        *("/erp", "/erp/projects", "/erp/parties", "/erp/products", "/chat", "/mail", "/hooks", "/hooks/n8n"),
+    ],
 )
 def test_every_overview_loads_full_and_empty(filled: SandboxServer, path: str) -> None:
     text = get(filled, path)
     assert "http-equiv" not in text
-    assert "src=" not in text
+    assert re.search(r"<[^>]*\b(src|srcset|background)=", text) is None
     filled.control.reset()
     get(filled, path)
 
@@ -139,8 +132,11 @@ def test_a_channel_shows_threads_and_renders_mrkdwn(filled: SandboxServer) -> No
 
 @pytest.mark.parametrize(
     "path",
-    "/crm/tasks/99 /crm/spaceships /crm/lists/9 /erp/purchases/9 /erp/projects/9 /erp/parties/99"
-    " /erp/products/9 /chat/nowhere /chat/C1/1.0 /mail/9 /hooks/n8n/99 /favicon.ico".split(),
+    [
+        *("/crm/tasks/99", "/crm/spaceships", "/crm/lists/9", "/erp/purchases/9", "/erp/projects/9"),
+        *("/erp/parties/99", "/erp/products/9", "/chat/nowhere", "/chat/C1/1.0", "/mail/9", "/hooks/n8n/99"),
+        "/favicon.ico",
+    ],
 )
 def test_what_does_not_exist_is_said_so(sandbox: SandboxServer, path: str) -> None:
     assert "Not found" in get(sandbox, path, 404)

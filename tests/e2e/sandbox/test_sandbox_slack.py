@@ -139,7 +139,7 @@ def test_a_message_can_be_changed_and_reacted_to(sandbox: SandboxServer, talk: T
     ],
 )
 def test_a_wrong_message_is_refused(sandbox: SandboxServer, talk: Talk, arguments: dict[str, Any], error: str) -> None:
-    answer = refusal(talk, lambda client: client.chat_postMessage(**arguments))
+    answer = refusal(talk, lambda client: client.api_call("chat.postMessage", json=arguments))
     assert (answer.status_code, answer["error"]) == (200, error)
     assert sandbox.effects() == []
 

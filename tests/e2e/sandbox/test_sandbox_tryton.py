@@ -107,7 +107,8 @@ def test_an_order_is_read_with_its_lines_and_totals(tryton: Any) -> None:
         ({"lines": [["create", [{"type": "line"}]]]}, 'A value is required for field "Quantity" in "Purchase Line".'),
         (
             {"invoice_method": "never"},
-            'The value "never" for field "Invoice Method" in record "-1" of "Purchase" is not one of the allowed options.',
+            'The value "never" for field "Invoice Method" in record "-1" of "Purchase"'
+            " is not one of the allowed options.",
         ),
     ],
 )
@@ -196,7 +197,7 @@ def test_what_does_not_exist_is_a_user_error(tryton: Any) -> None:
         ("party.party.search", [["no_such", "=", 1]], 0, 1, None),
         ("party.party.create", [{"no_such": 1}]),
         ("no.such.search", [], 0, 1, None),
-        ("purchase.line.create", [{"purchase": 1, "unit_price": 3.5}]),
+        ("product.template.create", [{"name": "x", "default_uom": 1, "list_price": 3.5}]),
         ("party.party.search",),
     ],
 )
