@@ -25,7 +25,7 @@ def _actions_asset(signal: CatalogSignal) -> AssetSpec:
         description=f"What was done about {signal.name}, by {signal.version.playbook.name}.",
         group_name="actions",
         owners=[signal.spec.owner] if signal.spec.owner.startswith("team:") or "@" in signal.spec.owner else None,
-        tags={word: "" for word in signal.spec.classification},
+        tags=dict.fromkeys(signal.spec.classification, ""),
         metadata={"mode": signal.spec.mode.value, "playbook": signal.version.playbook.name},
     )
 

@@ -1,4 +1,4 @@
-"""Parses the dbt project and compiles the catalog from its manifest and the playbooks; what is broken is quarantined."""
+"""Parses the dbt project and compiles the catalog of its manifest and the playbooks; quarantines what is broken."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from dagster_project.ledger.intake import IntakeReport
 from dagster_project.ledger.unknown_outcomes import unknown_count
 from dagster_project.prepare import current_catalog
 from dagster_project.respond.action_run import Surroundings
-from dagster_project.respond.bindings import bind_roles, operations_of
+from dagster_project.respond.bindings import bind_roles, check_lease, operations_of
 from dagster_project.settings import Settings, settings
 
 
@@ -31,11 +31,11 @@ def surroundings() -> Surroundings:
 
 
 def surroundings_for(chosen: Settings, compiled: Catalog) -> Surroundings:
+    """Raises BindingRefused or LedgerUnavailable; nothing is sent then."""
+    bindings = bind_roles(chosen)
+    check_lease(chosen.lease_seconds, bindings)
     return Surroundings(
-        settings=chosen,
-        catalog=compiled,
-        database=open_database(chosen.ledger_address),
-        bindings=bind_roles(chosen),
+        settings=chosen, catalog=compiled, database=open_database(chosen.ledger_address), bindings=bindings
     )
 
 
@@ -52,7 +52,7 @@ class LedgerDesk:
 
 
 def take_in_new_builds(around: Surroundings, signal: str) -> list[IntakeReport]:
-    """Brings the ledger up to the warehouse for one signal. Raises WarehouseUnavailable, WrongWarehouse, BuildMismatch."""
+    """Brings the ledger up to the warehouse for one signal. Raises what `catch_up` raises."""
     operations = operations_of(around.catalog.signal(signal).version, around.bindings)
     return catch_up(around.database, around.settings.warehouse_target, around.catalog, signal, operations)
 

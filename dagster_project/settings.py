@@ -120,7 +120,7 @@ class Settings(BaseSettings):
                 schema=self.warehouse_schema,
             )
         raise ValueError(
-            "LOOP_WAREHOUSE=snowflake: the models and the capture build there, but the Dagster side cannot read it yet; "
+            "LOOP_WAREHOUSE=snowflake: the Dagster side cannot read it yet; "
             "use duckdb or postgres. Nothing was read or sent."
         )
 
@@ -137,7 +137,7 @@ class Settings(BaseSettings):
             "LOOP_POSTGRES_PASSWORD": self.postgres_password.get_secret_value(),
             "LOOP_POSTGRES_DATABASE": self.postgres_database,
             "LOOP_DBT_THREADS": str(self.dbt_threads),
-            "LOOP_DBT_TARGET_PATH": str(self.dbt_target_dir),
+            "DBT_TARGET_PATH": str(self.dbt_target_dir),
             "DBT_LOG_PATH": str(self.state_dir / "dbt_logs"),
             "DBT_PROFILES_DIR": str(self.dbt_project_dir),
         }

@@ -49,6 +49,7 @@ class ReasonFor(StrEnum):
     CONFLICT = "conflict"
     NOT_FOUND = "not_found"
     MISCONFIGURED = "misconfigured"
+    CONNECTOR_FAILED = "connector_failed"
 
 
 class OperationArguments(BaseModel):

@@ -31,7 +31,7 @@ class SignalTranslator(DagsterDbtTranslator):
         owner = signal.spec.owner
         return spec.replace_attributes(
             owners=[owner] if owner.startswith("team:") or "@" in owner else [],
-            tags={**spec.tags, **{word: "" for word in signal.spec.classification}, "signal": ""},
+            tags={**spec.tags, **dict.fromkeys(signal.spec.classification, ""), "signal": ""},
             freshness_policy=FreshnessPolicy.time_window(fail_window=signal.spec.fresh_within.as_timedelta()),
         )
 

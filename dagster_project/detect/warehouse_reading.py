@@ -182,8 +182,8 @@ class BuildRecord:
 def build_records(connection: WarehouseConnection, capture: CaptureRelations, signal: str) -> list[BuildRecord]:
     """All recorded builds of a signal in the order of their capture."""
     rows = connection.rows(
-        "select build_no, status, is_baseline, data_as_of, population, flagged, opened, escalated, resolved, released_at, "
-        f"held_reason from {capture.builds} where signal = %s order by captured_at, build_no",
+        "select build_no, status, is_baseline, data_as_of, population, flagged, opened, escalated, resolved, "
+        f"released_at, held_reason from {capture.builds} where signal = %s order by captured_at, build_no",
         [signal],
     )
     return [
@@ -219,8 +219,8 @@ def newest_captured_no(connection: WarehouseConnection, capture: CaptureRelation
 
 def events_of(connection: WarehouseConnection, capture: CaptureRelations, build_id: str) -> list[SignalEvent]:
     rows = connection.rows(
-        "select event_id, build_id, signal, entity_id, episode, kind, severity, score, observed_at, emitted_at, row_json "
-        f"from {capture.events} where build_id = %s",
+        "select event_id, build_id, signal, entity_id, episode, kind, severity, score, observed_at, emitted_at, "
+        f"row_json from {capture.events} where build_id = %s",
         [build_id],
     )
     return [

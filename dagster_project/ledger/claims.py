@@ -92,7 +92,7 @@ def _lease(connection: Connection, action_ids: Sequence[str], token: str, now: d
 
 
 def _lease_rest(connection: Connection, picked: Sequence[Row[Any]], token: str, now: datetime, until: datetime) -> None:
-    """The other waiting actions of the picked events, and the groups they belong to: they may become ready in this run."""
+    """The other waiting actions of the picked events, and their groups: they may become ready in this run."""
     event_ids = {row.event_id for row in picked if row.event_id}
     for ids in chunks([row.action_id for row in picked if row.is_group]):
         members = select(actions.c.event_id).where(actions.c.group_id.in_(ids))

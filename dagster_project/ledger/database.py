@@ -136,7 +136,8 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
     except (OperationalError, OSError) as error:
         raise LedgerUnavailable(
             f"the ledger at {parsed.render_as_string(hide_password=True)} cannot be opened: "
-            f"{str(getattr(error, 'orig', error)).strip()}. Nothing was sent. Check LOOP_LEDGER_URL, the disk and the server."
+            f"{str(getattr(error, 'orig', error)).strip()}. Nothing was sent. "
+            "Check LOOP_LEDGER_URL, the disk and the server."
         ) from error
     return database
 

@@ -1,4 +1,4 @@
-"""Brings the lanes of some entities up to date after anything in them changed: what is ready, stuck or suppressed now."""
+"""Brings the lanes of some entities up to date after anything in them changed: what is ready, stuck, suppressed."""
 
 from __future__ import annotations
 

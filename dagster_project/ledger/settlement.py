@@ -102,7 +102,7 @@ def _seal(connection: Connection, action_ids: Sequence[str]) -> None:
 
 
 def _release_left_out(connection: Connection, renderings: Sequence[Rendering]) -> None:
-    """A member that was not part of the rendering (its own earlier step is dead) leaves the group that is sealed now."""
+    """A member that was not part of the rendering (an earlier step of its own is dead) leaves the sealed group."""
     for rendering in renderings:
         if rendering.member_ids:
             left_out = (actions.c.group_id == rendering.action_id, actions.c.action_id.notin_(rendering.member_ids))

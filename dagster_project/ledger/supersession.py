@@ -1,4 +1,4 @@
-"""What an episode's end does to work of that episode that was not sent: it is suppressed, with `superseded` as reason."""
+"""What an episode's end does to its work that was not sent: it is suppressed, with `superseded` as reason."""
 
 from __future__ import annotations
 

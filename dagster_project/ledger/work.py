@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from dagster_project.contracts.destination import IdempotencyClass
 from dagster_project.contracts.event import SignalEvent
@@ -17,7 +18,7 @@ from dagster_project.ledger.database import Database
 from dagster_project.ledger.gates import Claim
 from dagster_project.ledger.lanes import NEED_DEAD
 from dagster_project.ledger.readiness import load_versions
-from dagster_project.ledger.schema import actions, events, requests
+from dagster_project.ledger.schema import actions, attempts, events, requests
 from dagster_project.ledger.transitions import chunks
 
 
@@ -54,6 +55,7 @@ class WorkItem:
     playbook_version: str
     is_approved: bool
     arguments_json: str | None  # the stored request; None before the first rendering
+    attempted_at: datetime | None  # when its last attempt began; None before the first
     event: SignalEvent | None
     results: Mapping[str, StepResult] = field(default_factory=dict)
     members: tuple[Member, ...] = ()
@@ -111,13 +113,14 @@ def load_work(connection: Connection, rows: Sequence[Row[Any]]) -> ReadyWork:
     singles = [row for row in rows if not row.is_group]
     found = load_events(connection, (row.event_id for row in [*singles, *members]))
     stored = _requests(connection, [row.action_id for row in rows])
+    begun = _last_begun(connection, [row.action_id for row in rows])
     versions = load_versions(connection, (row.playbook_version for row in rows))
     results = _results(connection, [*singles, *members], versions)
     by_group: dict[str, list[Member]] = {}
     for member in members:
         one = Member(member.action_id, found[member.event_id], results.get(member.action_id, {}))
         by_group.setdefault(member.group_id, []).append(one)
-    items = [_item(row, found, results, stored, by_group) for row in rows]
+    items = [_item(row, found, results, stored, begun, by_group) for row in rows]
     return ReadyWork(items=tuple(items), versions=versions)
 
 
@@ -126,6 +129,7 @@ def _item(
     found: Mapping[str, SignalEvent],
     results: Mapping[str, Mapping[str, StepResult]],
     stored: Mapping[str, str],
+    begun: Mapping[str, datetime],
     by_group: Mapping[str, list[Member]],
 ) -> WorkItem:
     return WorkItem(
@@ -139,6 +143,7 @@ def _item(
         playbook_version=row.playbook_version,
         is_approved=row.is_approved,
         arguments_json=stored.get(row.action_id),
+        attempted_at=begun.get(row.action_id),
         event=None if row.is_group else found[row.event_id],
         results=results.get(row.action_id, {}),
         members=tuple(by_group.get(row.action_id, ())),
@@ -205,6 +210,14 @@ def _requests(connection: Connection, action_ids: Sequence[str]) -> dict[str, st
     for ids in chunks(action_ids):
         query = select(requests.c.action_id, requests.c.arguments_json).where(requests.c.action_id.in_(ids))
         found |= dict(connection.execute(query).tuples().all())
+    return found
+
+
+def _last_begun(connection: Connection, action_ids: Sequence[str]) -> dict[str, datetime]:
+    found: dict[str, datetime] = {}
+    for ids in chunks(action_ids):
+        query = select(attempts.c.action_id, func.max(attempts.c.begun_at)).where(attempts.c.action_id.in_(ids))
+        found |= dict(connection.execute(query.group_by(attempts.c.action_id)).tuples().all())
     return found
 
 

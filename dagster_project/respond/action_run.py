@@ -22,7 +22,7 @@ from dagster_project.ledger.readiness import load_versions
 from dagster_project.ledger.retry_policy import RetryPolicy
 from dagster_project.ledger.sweep import SweepPolicy
 from dagster_project.ledger.work import claimed_events, earlier_work
-from dagster_project.respond.bindings import Binding
+from dagster_project.respond.bindings import Binding, longest_server_limit
 from dagster_project.respond.delivery import DeliveryPolicy, DeliveryReport, Workshop, deliver_step
 from dagster_project.respond.enrichment import Enriched, enrich
 from dagster_project.respond.reconciling import reconcile_unknown
@@ -54,7 +54,7 @@ class Work:
 def begin(around: Surroundings, signal: str, run_id: str) -> Work:
     """Claims due work, after settling what dead runs left behind."""
     settings = around.settings
-    sweeping = SweepPolicy(_retry_policy(settings), Random(), _server_limit(around))
+    sweeping = SweepPolicy(_retry_policy(settings), Random(), longest_server_limit(around.bindings))
     taken = claim(around.database, signal, run_id, settings.claim_limit, settings.lease_within, sweeping)
     return Work(claim=taken)
 
@@ -143,10 +143,6 @@ async def _workshop(around: Surroundings, work: Work, say: Say) -> AsyncIterator
 
 def _retry_policy(settings: Settings) -> RetryPolicy:
     return RetryPolicy(settings.max_attempts, settings.retry_base_seconds, settings.retry_cap_seconds)
-
-
-def _server_limit(around: Surroundings) -> float:
-    return max((binding.connector.server_limit for binding in around.bindings.values()), default=0.0)
 
 
 def delivery_policy(around: Surroundings) -> DeliveryPolicy:

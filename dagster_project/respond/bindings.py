@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from dagster_project.contracts.catalog import Catalog
-from dagster_project.contracts.destination import Connection, Destination
+from dagster_project.contracts.destination import Connection, Destination, IdempotencyClass
 from dagster_project.contracts.playbook import PlaybookVersion
 from dagster_project.ledger.planning import BoundOperation
 from dagster_project.respond.destinations.registry import discover
@@ -63,6 +63,36 @@ def operations_of(version: PlaybookVersion, bindings: Mapping[str, Binding]) -> 
         operation = bindings[step.role].open().operations[step.operation]
         bound[step.name] = BoundOperation(bindings[step.role].connector.name, operation.idempotency)
     return bound
+
+
+# Clocks of the ledger's server and of the runs' hosts may differ by so much.
+CLOCK_MARGIN_SECONDS = 30.0
+
+
+def longest_server_limit(bindings: Mapping[str, Binding]) -> float:
+    """Seconds to wait out before a find-then-create destination is asked again after an unknown outcome."""
+    return max((b.connector.server_limit for b in bindings.values() if _finds_then_creates(b.connector)), default=0.0)
+
+
+def check_lease(lease_seconds: float, bindings: Mapping[str, Binding]) -> None:
+    """Holds the condition under which find-then-create has one effect: our deadlines and the server's limit end within
+    the lease. Raises BindingRefused where the settings break it.
+    """
+    for binding in bindings.values():
+        if not _finds_then_creates(binding.connector):
+            continue
+        # finding and creating share one deadline, settling has a second one
+        needed = 2 * binding.connection.call_deadline + binding.connector.server_limit + CLOCK_MARGIN_SECONDS
+        if needed >= lease_seconds:
+            raise BindingRefused(
+                f"LOOP_LEASE_SECONDS={lease_seconds:.0f} is too short for {binding.connector.name}: its calls may take "
+                f"effect up to {needed:.0f} s after they began, and another run could make the record again. Nothing "
+                "was sent. Lengthen the lease or shorten the destination's call_deadline."
+            )
+
+
+def _finds_then_creates(connector: type[Destination]) -> bool:
+    return any(o.idempotency is IdempotencyClass.FIND_THEN_CREATE for o in connector.operations.values())
 
 
 def roles_used(catalog: Catalog) -> set[str]:

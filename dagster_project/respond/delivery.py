@@ -7,10 +7,12 @@ them leaves an open attempt, which the next claim settles as unknown by the dest
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import PurePath
 from random import Random
 
 from pydantic import ValidationError
@@ -47,6 +49,7 @@ from dagster_project.respond.pacing import Pacer
 from dagster_project.respond.rendering import RenderContext, load_arguments, render
 
 NOT_SENT = "not_sent"
+_NOT_TAKEN = frozenset({Verdict.RETRY, Verdict.UNKNOWN})
 LARGEST_CHUNK = 500  # actions between two commits of intents
 
 
@@ -182,15 +185,23 @@ async def _send_all(
     calls = [_Call.of(workshop, batch, items, work.versions) for batch in _batches(workshop, intents, items)]
     gate = asyncio.Semaphore(workshop.policy.in_flight_calls)
     stop: dict[str, Outcome] = {}
+    settled: list[Settled] = []
     heart = asyncio.create_task(_keep_lease(workshop))
     try:
-        settled = [one for call in await asyncio.gather(*(_make(c, gate, stop, pacers) for c in calls)) for one in call]
+        await asyncio.gather(*(_make_into(settled, call, gate, stop, pacers) for call in calls))
     finally:
+        # Also on the way out of a run that is being ended: what was answered is known and must not become unknown.
         heart.cancel()
-    report.calls += sum(1 for call in calls if call.was_made)
-    settlement = settle(workshop.database, workshop.claim, settled, workshop.policy.retry, workshop.policy.random)
-    report.add(settlement)
-    _tell_destinations(workshop, settled)
+        report.calls += sum(1 for call in calls if call.was_made)
+        policy = workshop.policy
+        report.add(settle(workshop.database, workshop.claim, settled, policy.retry, policy.random))
+        _tell_destinations(workshop, settled)
+
+
+async def _make_into(
+    settled: list[Settled], call: _Call, gate: asyncio.Semaphore, stop: dict[str, Outcome], pacers: dict[str, Pacer]
+) -> None:
+    settled += await _make(call, gate, stop, pacers)
 
 
 async def _keep_lease(workshop: Workshop) -> None:
@@ -274,9 +285,8 @@ async def _make(
         if broken is not None:
             return call.settled([broken] * len(call.intents), is_sent=True)
         call.was_made = True
-        outcomes = await call.destination.deliver(call.operation.name, requests)
-        outcomes = await _reconciled(call, requests, outcomes)
-    blocking = next((o for o in outcomes if o.scope == "destination" and o.verdict is Verdict.RETRY), None)
+        outcomes = await _delivered(call, requests)
+    blocking = next((o for o in outcomes if o.scope == "destination" and o.verdict in _NOT_TAKEN), None)
     if blocking is not None:
         stop.setdefault(name, blocking)
     return call.settled(outcomes, is_sent=True)
@@ -297,6 +307,23 @@ def _not_sent(cause: Outcome) -> Outcome:
     return Outcome(
         Verdict.RETRY, NOT_SENT, f"not begun: {cause.reason}", retry_after=cause.retry_after, scope="destination"
     )
+
+
+async def _delivered(call: _Call, requests: Sequence[Request]) -> Sequence[Outcome]:
+    """The outcomes of one call. A connector that breaks leaves an unknown outcome, and no other call suffers for it."""
+    began_at = datetime.now(UTC)
+    try:
+        outcomes = await call.destination.deliver(call.operation.name, requests)
+        return await _reconciled(call, [replace(r, attempted_at=began_at) for r in requests], outcomes)
+    except Exception as error:  # noqa: BLE001 - whatever a connector raises is a fault of its own, not of the row
+        return [Outcome(Verdict.UNKNOWN, ReasonFor.CONNECTOR_FAILED.value, _place_of(error))] * len(requests)
+
+
+def _place_of(error: Exception) -> str:
+    """Where a connector broke. Its message is left out, for it may hold what the vendor said or a credential."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+    return f"the connector broke with {type(error).__name__} at {place}; this is a defect of the connector"
 
 
 async def _reconciled(call: _Call, requests: Sequence[Request], outcomes: Sequence[Outcome]) -> list[Outcome]:

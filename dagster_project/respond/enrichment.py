@@ -57,7 +57,8 @@ async def enrich(
     """Adds to `enriched` what these events still lack.
 
     Parameters: the playbook; the events; what is known already, which grows; the warehouse; the models that enrichment
-    may read; the opened destinations by role; how to ask the ledger (signal, step, entity ids). Raises WarehouseUnavailable or LookupFailed; nothing was sent then.
+    may read; the opened destinations by role; how to ask the ledger (signal, step, entity ids).
+    Raises WarehouseUnavailable or LookupFailed; nothing was sent then.
     """
     wanted = keys_wanted(playbook, events, enriched)
     from_models = {name: keys for name, keys in wanted.items() if playbook.enrich[name].model is not None}

@@ -137,7 +137,7 @@ def _settle_op(signal: CatalogSignal, surroundings: GetSurroundings) -> OpDefini
                 metadata={
                     "claimed": work.claim.count,
                     "calls": sum(report.calls for report in work.reports.values()),
-                    **{state: count for state, count in sorted(summary.states.items())},
+                    **dict(sorted(summary.states.items())),
                     **{name: value for name, value in latencies.items() if value is not None},
                 },
             )

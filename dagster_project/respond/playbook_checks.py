@@ -1,4 +1,4 @@
-"""Holds a playbook against the signal that uses it, before anything is sent: every field, step, operation and argument."""
+"""Holds a playbook against the signal that uses it, before anything is sent: every field, operation and argument."""
 
 from __future__ import annotations
 

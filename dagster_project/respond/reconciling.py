@@ -20,7 +20,8 @@ async def reconcile_unknown(workshop: Workshop) -> dict[str, int]:
     for item in unknown_work(workshop.database, workshop.claim.signal, AT_MOST).items:
         destination = workshop.destinations[item.role]
         operation = destination.operations[item.operation]
-        request = Request(item.action_id, load_arguments(operation, item.arguments_json or ""))
+        arguments = load_arguments(operation, item.arguments_json or "")
+        request = Request(item.action_id, arguments, attempted_at=item.attempted_at)
         outcome = await destination.reconcile(item.operation, request)
         record_answer(workshop.database, item.action_id, outcome)
         name = outcome.verdict.value if outcome is not None else Verdict.UNKNOWN.value

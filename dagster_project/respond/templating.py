@@ -134,7 +134,8 @@ def render_arguments(
     """Renders nested arguments.
 
     Parameters: the `with` part of a step; the scope, with the raw parameters under `parameters`; which escaping a
-    top-level argument field needs; the field that is being rendered ("" at the top). A mapping `{for_each: members, use: ...}` becomes a list, one item a member.
+    top-level argument field needs; the field that is being rendered ("" at the top). A mapping
+    `{for_each: members, use: ...}` becomes a list, one item a member.
     Raises RenderFailed, whose text begins with the field's path.
     """
     if isinstance(template, str):

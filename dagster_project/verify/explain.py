@@ -50,8 +50,8 @@ def _event_lines(connection: Connection, event: Any, pii: frozenset[str], hides_
     yield Line(
         event.emitted_at,
         0,
-        f"{event.signal}: {event.entity_id} {event.kind} (episode {event.episode}, {event.severity}, score {event.score}) "
-        f"in build {build.build_no}, data as of {build.data_as_of:%Y-%m-%d %H:%M}; event {event.event_id}",
+        f"{event.signal}: {event.entity_id} {event.kind} "
+        f"(episode {event.episode}, {event.severity}, score {event.score}) in build {build.build_no}, data as of {build.data_as_of:%Y-%m-%d %H:%M}; event {event.event_id}",
     )
     yield Line(event.emitted_at, 1, f"row: {row}")
     yield Line(build.released_at, 1, "build released: its tests passed")
@@ -73,8 +73,7 @@ def _action_lines(connection: Connection, action: Any, hides_requests: bool) -> 
     where = f" -> {action.external_id} {action.url or ''}" if action.external_id else ""
     head = f"{action.step}: {action.operation} at {action.destination}{group}: {action.state}{ended}{where}".rstrip()
     yield Line(action.planned_at, 1, f"{head}; action {action.action_id}")
-    for entry in _story(connection, action, sent_as, hides_requests):
-        yield entry
+    yield from _story(connection, action, sent_as, hides_requests)
 
 
 def _story(connection: Connection, action: Any, sent_as: str, hides_requests: bool) -> list[Line]:

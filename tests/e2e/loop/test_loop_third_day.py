@@ -12,7 +12,7 @@ from loop_driver import Loop, running_loop
 @pytest.fixture(scope="module")
 def many_days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     with running_loop(tmp_path_factory.mktemp("many_days") / "state") as loop:
-        for day in (1, 2, 3):
+        for day in (1, 2, 3, 4):
             loop.play_day(day)
         yield loop
 
@@ -30,7 +30,7 @@ def _delivered(loop: Loop, step: str) -> list[tuple[str, str]]:
 
 def test_a_resolved_risk_closes_its_own_task(many_days: Loop) -> None:
     closed = _delivered(many_days, "close_task")
-    assert closed, "day 3 should resolve some episode that was acted on"
+    assert closed, "day 4 should resolve some episode that was acted on"
     opened = dict(_delivered(many_days, "assign_task"))
     assert all(opened[entity] == task for entity, task in closed)
 
