@@ -13,7 +13,15 @@ from typing import Any
 
 from filelock import FileLock
 
-from dagster_project.contracts.catalog import Catalog, CatalogModel, CatalogSignal, Problem, Quarantined, load_catalog
+from dagster_project.contracts.catalog import (
+    Catalog,
+    CatalogModel,
+    CatalogRefused,
+    CatalogSignal,
+    Problem,
+    Quarantined,
+    load_catalog,
+)
 from dagster_project.contracts.playbook import PlaybookVersion
 from dagster_project.contracts.sources import hash_sources, source_files
 from dagster_project.detect.manifest import SignalDraft, capture_relations, read_models, read_signals
@@ -84,10 +92,11 @@ def prepare(settings: Settings) -> Catalog:
 
 def prepare_if_stale(settings: Settings) -> Catalog:
     """The catalog, compiled anew only where it does not fit its sources any more."""
-    if settings.catalog_file.exists() and settings.manifest_file.exists():
-        known = json.loads(settings.catalog_file.read_text(encoding="utf-8"))
-        if known.get("sources_hash") == sources_hash(settings):
+    if settings.manifest_file.exists():
+        try:
             return current_catalog(settings)
+        except CatalogRefused:
+            pass  # missing, stale, or unreadable: all are mended by making it anew
     return prepare(settings)
 
 

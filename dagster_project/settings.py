@@ -26,6 +26,7 @@ class Settings(BaseSettings):
         env_file=PROJECT_ROOT / ".env",
         extra="ignore",
         frozen=True,
+        hide_input_in_errors=True,
     )
 
     # --- where things are
@@ -49,7 +50,7 @@ class Settings(BaseSettings):
 
     # --- which destination answers for a role, and how it is reached; one without an entry is the sandbox's
     bindings: dict[str, str] = {"crm": "hubspot", "erp": "tryton", "chat": "slack", "mail": "email", "hook": "webhook"}
-    destinations: dict[str, dict[str, Any]] = Field(default={}, repr=False)
+    destinations: dict[str, dict[str, Any]] = Field(default={}, repr=False, exclude=True)
     sandbox_host: str = "127.0.0.1"
     sandbox_port: int = 8650
     sandbox_smtp_port: int = 8651

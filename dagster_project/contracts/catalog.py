@@ -113,7 +113,7 @@ def load_catalog(file: Path, sources_hash: str) -> Catalog:
         raise CatalogRefused(f"there is no catalog at {file} yet. Make it with `{RENEW_COMMAND}`.")
     try:
         catalog = Catalog.model_validate_json(file.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
+    except (ValidationError, UnicodeDecodeError, OSError) as error:
         raise CatalogRefused(
             f"the catalog at {file} cannot be read ({_first_line(error)}). Renew it with `{RENEW_COMMAND}`."
         ) from error

@@ -115,18 +115,21 @@ def _compares(comparison: Comparison, value: Any, scope: Mapping[str, Any]) -> b
 
 
 def _orders(ordering: Callable[[float, float], bool], bound: Any, value: Any) -> bool:
-    words = {severity.value for severity in Severity}
-    if bound in words:
-        return value in words and ordering(Severity(value).rank, Severity(bound).rank)
+    if _is_severity(bound):
+        return _is_severity(value) and ordering(Severity(value).rank, Severity(bound).rank)
     number, limit = as_number(value), as_number(bound)
     return number is not None and limit is not None and ordering(number, limit)
 
 
+def _is_severity(value: Any) -> bool:
+    return isinstance(value, str) and value in {severity.value for severity in Severity}
+
+
 def as_number(value: Any) -> float | None:
     """Warehouses write decimals into JSON as numbers or as text; both are numbers here. Other text is not."""
-    if isinstance(value, bool) or value is None:
-        return None
+    if isinstance(value, bool) or value is None or (isinstance(value, str) and "_" in value):
+        return None  # Python would read 1_000 as a number; no warehouse writes one so
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -34,6 +34,7 @@ class Enrichment(Spec):
     role: str | None = None
     lookup: str | None = None
     ledger: Name | None = None  # the step
+    is_optional: bool = False  # a case without a row in the model has null in every column, instead of being refused
     by: str = "event.entity_id"  # the path of the value to look up: event.entity_id, row.supplier_id
 
     @model_validator(mode="after")
@@ -41,6 +42,8 @@ class Enrichment(Spec):
         given = {name for name in ("model", "key", "role", "lookup", "ledger") if getattr(self, name) is not None}
         if given not in ({"model", "key"}, {"role", "lookup"}, {"ledger"}):
             raise ValueError("give either `model` with its `key`, or `role` with its `lookup`, or `ledger`")
+        if self.is_optional and self.model is None:
+            raise ValueError("is_optional: only a model's columns are known, so that they can be null")
         return self
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -26,8 +27,11 @@ def _as_number(value: Any) -> Any:
     return value
 
 
-Amount = Annotated[float, BeforeValidator(_as_number), Field(ge=0)]
+Amount = Annotated[float, BeforeValidator(_as_number), Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, BeforeValidator(_as_number), Field(ge=0)]
+
+
+LONGEST_DAYS = 3660  # ten years; a longer promise is a slip of the pen
 
 
 class Duration(Spec):
@@ -37,8 +41,18 @@ class Duration(Spec):
     hours: Amount = 0
     days: Amount = 0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_unit(cls, value: Any) -> Any:
+        if isinstance(value, int | float | str):
+            raise ValueError(f"{value!r} has no unit; write for example {{hours: 26}}")
+        return value
+
     @model_validator(mode="after")
-    def _is_positive(self) -> Duration:
+    def _is_believable(self) -> Duration:
+        days = self.days + self.hours / 24 + self.minutes / 1440
+        if days > LONGEST_DAYS:
+            raise ValueError("longer than ten years; a shorter duration is needed, for example {hours: 26}")
         if self.as_timedelta() <= timedelta(0):
             raise ValueError("a duration longer than nothing is needed, for example {hours: 26}")
         return self
@@ -66,7 +80,7 @@ class Guard(Spec):
         """The number of events in one build that still passes; the smaller of count and share decides."""
         if self.share is None or population is None:
             return self.count
-        return min(self.count, int(self.share * population))
+        return min(self.count, int(Decimal(str(self.share)) * population))  # 0.29 of 100 is 29, not 28.99...
 
 
 class Contact(Spec):

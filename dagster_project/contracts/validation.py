@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from dagster_project.contracts.catalog import Problem
 
@@ -22,18 +24,65 @@ def problems_of(error: ValidationError, model: type[BaseModel], file: str, text:
     the refused part stands.
     """
     problems: dict[tuple[str, str], Problem] = {}
-    for one in error.errors():
-        location = [part for part in one["loc"] if not _is_union_member(part)]
-        key = ".".join(str(part) for part in location)
+    for location, found in _by_place(error).items():
+        errors = sorted(found, key=lambda one: one["type"] in _FORM_MISMATCHES)
+        kind, place, message = errors[0]["type"], list(location), _message(errors, location)
+        if named := _NAMED_PLACE.match(message) if kind == "value_error" else None:
+            place, message = [*place, *named[1].split(".")], named[2]
+        key = ".".join(str(part) for part in place)
         problem = Problem(
             file=file,
-            line=line_of(text, [*prefix, *location]),
+            line=line_of(text, [*prefix, *place]),
             key=key,
-            message=_message(one["type"], one["msg"], location),
-            remedy=_remedy(one["type"], location, model),
+            message=message,
+            remedy=_remedy(kind, list(location), model),
         )
         problems.setdefault((key, problem.message), problem)
     return list(problems.values())
+
+
+# A rule about several keys says in front which one is meant: "steps.assign_task.needs: circular, ..."
+_NAMED_PLACE = re.compile(r"^([a-z_]+(?:\.\w+)*): (.*)$", re.DOTALL)
+_FORM_MISMATCHES = {
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+    "model_attributes_type": "a mapping of keys to values",
+    "bool_type": "true or false",
+    "int_type": "a number",
+    "float_type": "a number",
+    "string_type": "a text",
+}
+
+
+def _by_place(error: ValidationError) -> dict[tuple[str | int, ...], list[ErrorDetails]]:
+    """The errors by where they stand, without those that only follow from others.
+
+    Where several forms are allowed, the validator complains once for each form; and a list whose items were refused
+    also counts as too short. What a person has to mend is the complaint that lies deepest.
+    """
+    places: dict[tuple[str | int, ...], list[ErrorDetails]] = {}
+    for one in error.errors():
+        places.setdefault(_place(one), []).append(one)
+    return {place: errors for place, errors in places.items() if not _only_follows(place, errors, places)}
+
+
+def _only_follows(
+    place: tuple[str | int, ...], errors: Sequence[ErrorDetails], places: Iterable[tuple[str | int, ...]]
+) -> bool:
+    has_deeper = any(len(other) > len(place) and other[: len(place)] == place for other in places)
+    return has_deeper and all(one["type"] in _FORM_MISMATCHES or one["type"] == "too_short" for one in errors)
+
+
+def _place(one: ErrorDetails) -> tuple[str | int, ...]:
+    """Where an error stands in the YAML; the last part of an unknown or missing key is a key however it looks."""
+    parts = one["loc"]
+    is_key = one["type"] in ("extra_forbidden", "missing")
+    kept = [part for part in parts[:-1] if not _is_union_member(part)]
+    if parts and (is_key or not _is_union_member(parts[-1])):
+        kept.append(parts[-1])
+    return tuple(kept)
 
 
 def _is_union_member(part: str | int) -> bool:
@@ -41,12 +90,16 @@ def _is_union_member(part: str | int) -> bool:
     return isinstance(part, str) and (part[:1].isupper() or "[" in part or part in {"bool", "int", "float", "str"})
 
 
-def _message(kind: str, message: str, location: list[str | int]) -> str:
-    if kind == "extra_forbidden":
+def _message(errors: Sequence[ErrorDetails], location: Path) -> str:
+    told = [one for one in errors if one["type"] not in _FORM_MISMATCHES]
+    if not told:
+        forms = dict.fromkeys(_FORM_MISMATCHES[one["type"]] for one in errors)
+        return f"{' or '.join(forms)} is needed"
+    if told[0]["type"] == "extra_forbidden":
         return f"unknown key {str(location[-1])!r}"
-    if kind == "missing":
+    if told[0]["type"] == "missing":
         return f"the key {str(location[-1])!r} is missing"
-    return message.removeprefix("Value error, ")
+    return told[0]["msg"].removeprefix("Value error, ")
 
 
 def _remedy(kind: str, location: list[str | int], model: type[BaseModel]) -> str:

@@ -194,7 +194,7 @@ def _attempt_numbers(connection: Connection, action_ids: Sequence[str]) -> dict[
     found: dict[str, int] = {}
     for ids in chunks(action_ids):
         query = select(attempts.c.action_id, func.max(attempts.c.number)).where(attempts.c.action_id.in_(ids))
-        found |= dict(connection.execute(query.group_by(attempts.c.action_id)).tuples().all())
+        found |= {row[0]: row[1] for row in connection.execute(query.group_by(attempts.c.action_id))}
     return found
 
 

@@ -209,7 +209,7 @@ def _requests(connection: Connection, action_ids: Sequence[str]) -> dict[str, st
     found: dict[str, str] = {}
     for ids in chunks(action_ids):
         query = select(requests.c.action_id, requests.c.arguments_json).where(requests.c.action_id.in_(ids))
-        found |= dict(connection.execute(query).tuples().all())
+        found |= {row[0]: row[1] for row in connection.execute(query)}
     return found
 
 
@@ -217,7 +217,7 @@ def _last_begun(connection: Connection, action_ids: Sequence[str]) -> dict[str, 
     found: dict[str, datetime] = {}
     for ids in chunks(action_ids):
         query = select(attempts.c.action_id, func.max(attempts.c.begun_at)).where(attempts.c.action_id.in_(ids))
-        found |= dict(connection.execute(query.group_by(attempts.c.action_id)).tuples().all())
+        found |= {row[0]: row[1] for row in connection.execute(query.group_by(attempts.c.action_id))}
     return found
 
 

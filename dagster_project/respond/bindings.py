@@ -33,6 +33,12 @@ class Binding:
 def bind_roles(settings: Settings) -> dict[str, Binding]:
     """Every role of the settings, bound. Raises BindingRefused, naming the setting, never its value."""
     connectors = discover()
+    unknown = sorted(set(settings.destinations) - set(connectors))
+    if unknown:
+        raise BindingRefused(
+            f"LOOP_DESTINATIONS__{unknown[0].upper()}__*: there is no destination {unknown[0]!r}; there are: "
+            f"{', '.join(sorted(connectors))}. Nothing was sent."
+        )
     return {role: _bind(role, name, connectors, settings) for role, name in settings.bindings.items()}
 
 

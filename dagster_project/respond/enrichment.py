@@ -85,6 +85,8 @@ def _read_models(
             enrichment = playbook.enrich[name]
             model = models[enrichment.model or ""]
             found = rows_by_key(warehouse, model.relation, enrichment.key or "", list(model.columns), keys)
+            if enrichment.is_optional:
+                found = {key: found.get(key, dict.fromkeys(model.columns)) for key in keys}
             _keep(enriched, name, keys, found)
 
 

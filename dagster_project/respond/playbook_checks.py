@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagster_project.contracts.catalog import CatalogModel, Column, Problem
-from dagster_project.contracts.conditions import Conditions
+from dagster_project.contracts.conditions import Comparison, Conditions, FieldReference
 from dagster_project.contracts.destination import Destination, IdempotencyClass, Operation
 from dagster_project.contracts.event import EVENT_FIELDS
 from dagster_project.contracts.playbook import SCOPE_ROOTS, Playbook, PlaybookVersion, Step
 from dagster_project.contracts.signal import SignalSpec
 from dagster_project.respond.playbook_files import PlaybookFile
-from dagster_project.respond.templating import RenderFailed, fields_used, filters_unknown
+from dagster_project.respond.templating import FILTERS, RenderFailed, check_compiles, fields_used, filters_unknown
 
 STEP_RESULT_FIELDS = ("external_id", "url", "result")
+LEDGER_FIELDS = ("open", "delivered", "last_external_id", "last_at")
 CONDITION_ROOTS = ("severity", "score", "kind", "episode", "row", "event", "parameters", "group")
 # Words that look like a secret's key; a secret belongs into the environment, never into YAML.
 SECRET_WORDS = ("token", "password", "secret", "api_key", "apikey", "authorization", "bearer")
@@ -166,6 +167,20 @@ class _Check:
                     [*where, "with"], f"{operation.name} needs the argument {name!r}", field.description or ""
                 )
         yield from self._templates(step.arguments, [*where, "with"], step)
+        yield from self._loops(step.arguments, [*where, "with"], step)
+
+    def _loops(self, content: Any, where: list[str | int], step: Step) -> Iterator[Problem]:
+        """`for_each` goes over the members of a group; there is nothing else to go over."""
+        if isinstance(content, Mapping):
+            if "for_each" in content and (set(content) != {"for_each", "use"} or content["for_each"] != "members"):
+                yield self.source.problem([*where, "for_each"], "not a loop", "write {for_each: members, use: ...}")
+            elif "for_each" in content and not step.group_by:
+                yield self.source.problem([*where, "for_each"], "the step has no `group_by`, so it has no members")
+            for key, value in content.items():
+                yield from self._loops(value, [*where, key], step)
+        elif isinstance(content, list | tuple):
+            for index, value in enumerate(content):
+                yield from self._loops(value, [*where, index], step)
 
     def _templates(self, content: Any, where: list[str | int], step: Step | None) -> Iterator[Problem]:
         for path, value in _leaves(content):
@@ -174,28 +189,38 @@ class _Check:
 
     def _template(self, text: str, where: list[str | int], step: Step | None, depth: int = 0) -> Iterator[Problem]:
         try:
-            unknown = filters_unknown(text)
             used = sorted(set(fields_used(text)))
+            unknown = filters_unknown(text)
+            if not unknown:
+                check_compiles(text)
         except RenderFailed as error:
             yield self.source.problem(where, f"not a template: {error}", "fields are written {{ row.name }}")
             return
-        except Exception as error:  # noqa: BLE001 - jinja raises its own kinds for unknown filters while parsing
-            yield self.source.problem(where, f"not a template: {error}")
-            return
         for name in unknown:
-            yield self.source.problem(where, f"no filter {name!r}")
-        roots = {*SCOPE_ROOTS, *self.playbook.enrich}
+            yield self.source.problem(where, f"no filter {name!r}", f"of our own: {', '.join(FILTERS)}")
+        roots = self._template_roots(step, depth)
         for path in used:
             yield from self._path(path, where, roots, step)
             if path[0] == "parameters" and len(path) > 1 and depth == 0:
-                value = self.version.parameters.get(path[1])
-                if isinstance(value, str) and "{" in value:
-                    yield from self._template(value, where, step, depth=1)
+                for _, value in _leaves(self.version.parameters.get(path[1])):
+                    if isinstance(value, str) and "{" in value:
+                        yield from self._template(value, where, step, depth=1)
+
+    def _template_roots(self, step: Step | None, depth: int) -> set[str]:
+        """What a template may begin with: routes come before the steps, parameters are put in once, groups need one."""
+        roots = {*SCOPE_ROOTS, *self.playbook.enrich}
+        if step is None:
+            roots -= {"route", "steps"}
+        if step is None or not step.group_by:
+            roots -= {"group", "members"}
+        return roots - {"parameters"} if depth else roots
 
     def _conditions(self, conditions: Conditions, where: list[str | int], extra: set[str]) -> Iterator[Problem]:
         roots = set(CONDITION_ROOTS) - {"group"} | extra
-        for field in conditions:
+        for field, matcher in conditions.items():
             yield from self._path(tuple(field.split(".")), [*where, field], roots, None)
+            for bound in _fields_in(matcher):
+                yield from self._path(tuple(bound.split(".")), [*where, field], roots, None)
 
     def _path(
         self, path: tuple[str, ...], where: list[str | int], roots: set[str], step: Step | None
@@ -209,8 +234,10 @@ class _Check:
         known = self._known_under(root, step)
         if known is not None and len(path) > 1 and path[1] not in known:
             yield self.source.problem(where, f"unknown field {shown!r}", f"{root} has: {', '.join(known) or 'nothing'}")
-        if root == "steps" and len(path) > 2 and path[2] not in STEP_RESULT_FIELDS:
+        elif root == "steps" and len(path) > 2 and path[2] not in STEP_RESULT_FIELDS:
             yield self.source.problem(where, f"unknown field {shown!r}", f"a step has: {', '.join(STEP_RESULT_FIELDS)}")
+        elif root == "group" and len(path) > 2 and path[1] in self.playbook.enrich:
+            yield from self._path(path[1:], where, set(self.playbook.enrich), step)
 
     def _known_under(self, root: str, step: Step | None) -> list[str] | None:
         if root == "row":
@@ -223,9 +250,19 @@ class _Check:
             return list(self.playbook.routes)
         if root == "steps":
             return [*step.needs, *([step.follows] if step.follows else [])] if step else []
+        if root == "group":
+            return ["count", *self.columns, *self.playbook.enrich]
         enrichment = self.playbook.enrich.get(root)
+        if enrichment and enrichment.ledger:
+            return list(LEDGER_FIELDS)
         model = self.around.models.get(enrichment.model) if enrichment and enrichment.model else None
         return list(model.columns) if model else None
+
+
+def _fields_in(matcher: Any) -> list[str]:
+    """The fields that a comparison's bounds name."""
+    bounds = [getattr(matcher, name) for name in type(matcher).model_fields] if isinstance(matcher, Comparison) else []
+    return [bound.field for bound in bounds if isinstance(bound, FieldReference)]
 
 
 def _leaves(content: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
-from jinja2 import StrictUndefined
+from jinja2 import StrictUndefined, Undefined
 from pydantic import ValidationError
 
 from dagster_project.contracts.conditions import as_number, holds
@@ -18,7 +18,7 @@ from dagster_project.contracts.playbook import PlaybookVersion, RouteRule, Step
 from dagster_project.ledger.settlement import Rendering
 from dagster_project.ledger.work import StepResult, WorkItem
 from dagster_project.respond.enrichment import Enriched, key_of
-from dagster_project.respond.templating import Escape, RenderFailed, render_arguments, render_text
+from dagster_project.respond.templating import Escape, RenderFailed, render_arguments
 
 NOT_RENDERED = "not_rendered"
 NEEDS_APPROVAL = "needs_approval"
@@ -34,9 +34,9 @@ class RenderContext:
 
 def render(item: WorkItem, step: Step, context: RenderContext) -> Rendering:
     """The rendering of one action or group; never raises for what the data or the playbook says."""
-    scope = scope_of(item, context)
     members = tuple(member.action_id for member in item.members)
     try:
+        scope = scope_of(item, context)
         raw = render_arguments(step.arguments, scope, partial(_escape_of, context))
         arguments = context.operation.arguments.model_validate(raw)
     except RenderFailed as error:
@@ -58,11 +58,17 @@ def render(item: WorkItem, step: Step, context: RenderContext) -> Rendering:
 
 def hold_reason(step: Step, scope: Mapping[str, Any]) -> str:
     """Why a person has to approve this; empty where nobody has to."""
-    met = next((conditions for conditions in step.hold_when if holds(conditions, scope)), None)
+    known = _without_missing_rows(scope)
+    met = next((conditions for conditions in step.hold_when if holds(conditions, known)), None)
     if met is None:
         return ""
     asked = "; ".join(f"{path} {json.dumps(_plain(matcher))}" for path, matcher in met.items())
     return f"held for approval by the playbook: {asked}"
+
+
+def _without_missing_rows(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """A row that was not found is an error in a template and simply missing in a condition."""
+    return {name: None if isinstance(value, Undefined) else value for name, value in scope.items()}
 
 
 def _plain(matcher: Any) -> Any:
@@ -78,8 +84,14 @@ def _told(error: ValidationError) -> str:
 
 def _escape_of(context: RenderContext, field: str) -> Escape:
     if field in context.operation.rich_text:
-        return partial(context.destination.escape, context.operation.name)
+        return _escape_with(context.destination.escape, context.operation.name)
     return str
+
+
+@lru_cache(maxsize=64)
+def _escape_with(escape: Callable[[str, str], str], operation: str) -> Escape:
+    """One object for each operation: compiled templates are cached by the escaping that they were compiled with."""
+    return partial(escape, operation)
 
 
 def scope_of(item: WorkItem, context: RenderContext) -> dict[str, Any]:
@@ -116,9 +128,10 @@ def _event_scope(event: SignalEvent, results: Mapping[str, StepResult], context:
 
 
 def choose_route(rules: Sequence[RouteRule], scope: Mapping[str, Any]) -> Any:
-    """The first rule that holds decides; the last one always does."""
-    chosen = next(rule.use for rule in rules if holds(rule.when, scope))
-    return render_text(chosen, scope) if isinstance(chosen, str) else chosen
+    """The first rule that holds decides; the last one always does. Its text is a value: where it is put in, it is
+    escaped as the row's own values are."""
+    chosen = next(rule.use for rule in rules if holds(rule.when, _without_missing_rows(scope)))
+    return render_arguments(chosen, scope, lambda _field: str, "route")
 
 
 def load_arguments(operation: Operation, arguments_json: str) -> OperationArguments:

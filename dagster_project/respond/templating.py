@@ -17,7 +17,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 Escape = Callable[[str], str]
 
-_SINGLE_EXPRESSION = re.compile(r"^\s*\{\{((?:(?!\}\}|\{\{).)*)\}\}\s*$", re.DOTALL)
+# A minus or plus that touches the braces is white-space control, not arithmetic.
+_SINGLE_EXPRESSION = re.compile(r"^\s*\{\{[-+]?((?:(?!\}\}|\{\{).)*?)-?\}\}\s*$", re.DOTALL)
 
 
 class RenderFailed(Exception):
@@ -58,6 +59,18 @@ FILTERS: dict[str, Callable[..., Any]] = {
 }
 
 
+class _FieldsFirst(ImmutableSandboxedEnvironment):
+    """`row.items` is the column of that name, not the mapping's method."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, Mapping):
+            try:
+                return obj[attribute]
+            except KeyError:
+                return self.undefined(obj=obj, name=attribute)
+        return super().getattr(obj, attribute)
+
+
 @lru_cache(maxsize=64)
 def _environment(escape: Escape) -> ImmutableSandboxedEnvironment:
     def finalize(value: Any) -> Any:
@@ -67,7 +80,7 @@ def _environment(escape: Escape) -> ImmutableSandboxedEnvironment:
             return value
         return escape(str(value))
 
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, finalize=finalize, autoescape=False)
+    environment = _FieldsFirst(undefined=StrictUndefined, finalize=finalize, autoescape=False)
     environment.filters.update(FILTERS)
     environment.globals.clear()
     return environment
@@ -86,11 +99,20 @@ def _compiled(escape: Escape, text: str) -> Callable[[Mapping[str, Any]], Any]:
         value = expression(**scope)
         if isinstance(value, Undefined):
             str(value)  # raises with the name of what is missing
-        if isinstance(value, str) and not isinstance(value, Prepared):
-            return Prepared(escape(value))
-        return value
+        return _escaped(value, escape)
 
     return evaluate
+
+
+def _escaped(value: Any, escape: Escape) -> Any:
+    """The value with every text in it escaped, once."""
+    if isinstance(value, str):
+        return value if isinstance(value, Prepared) else Prepared(escape(value))
+    if isinstance(value, Mapping):
+        return {_escaped(key, escape): _escaped(one, escape) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_escaped(one, escape) for one in value]
+    return value
 
 
 def render_text(text: str, scope: Mapping[str, Any], escape: Escape = _as_is) -> Any:
@@ -118,8 +140,14 @@ class Parameters(Mapping[str, Any]):
         self._values, self._scope, self._escape = values, scope, escape
 
     def __getitem__(self, name: str) -> Any:
-        value = self._values[name]
-        return render_text(value, self._scope, self._escape) if isinstance(value, str) else value
+        return self._rendered(self._values[name])
+
+    def _rendered(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return render_text(value, self._scope, self._escape)
+        if isinstance(value, Mapping):
+            return {key: self._rendered(one) for key, one in value.items()}
+        return [self._rendered(one) for one in value] if isinstance(value, list | tuple) else value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -145,7 +173,7 @@ def render_arguments(
             value = render_text(template, {**scope, "parameters": parameters}, escape)
         except RenderFailed as error:
             raise RenderFailed(f"{field}: {error}") from error
-        return str(value) if isinstance(value, Prepared) else value
+        return _unmarked(value)
     if isinstance(template, Mapping):
         if set(template) == {"for_each", "use"}:
             members: Sequence[Mapping[str, Any]] = scope.get(template["for_each"], ())
@@ -159,6 +187,15 @@ def render_arguments(
     return template
 
 
+def _unmarked(value: Any) -> Any:
+    """The value without the marks that say what was escaped already."""
+    if isinstance(value, Prepared):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {_unmarked(key): _unmarked(one) for key, one in value.items()}
+    return [_unmarked(one) for one in value] if isinstance(value, list | tuple) else value
+
+
 def fields_used(text: str) -> Iterator[tuple[str, ...]]:
     """The dotted paths that a template reads, as tuples of names: `{{ row.name }}` gives ("row", "name").
 
@@ -170,9 +207,18 @@ def fields_used(text: str) -> Iterator[tuple[str, ...]]:
         raise RenderFailed(f"{_shown(text)}: {error}") from error
     free = meta.find_undeclared_variables(tree)  # a loop's own variable is not a field
     inner = {id(node.node) for node in tree.find_all(nodes.Getattr)}
-    for node in tree.find_all((nodes.Getattr, nodes.Name)):
+    inner |= {id(node.node) for node in tree.find_all(nodes.Getitem)}
+    for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)):
         if id(node) not in inner and (path := _path_of(node)) and path[0] in free:
             yield path
+
+
+def check_compiles(text: str) -> None:
+    """Raises RenderFailed where a template could never be rendered: an unknown test, a stray word, a broken tag."""
+    try:
+        _compiled(_as_is, text)
+    except TemplateError as error:
+        raise RenderFailed(f"{_shown(text)}: {error}") from error
 
 
 def filters_unknown(text: str) -> list[str]:
@@ -182,8 +228,12 @@ def filters_unknown(text: str) -> list[str]:
 
 
 def _path_of(node: nodes.Node) -> tuple[str, ...]:
+    """The names that lead to a node: `row.name` and `row['name']` alike; empty where it does not begin with a name."""
     if isinstance(node, nodes.Name):
         return (node.name,)
+    if not isinstance(node, nodes.Getattr | nodes.Getitem):
+        return ()
+    path = _path_of(node.node)
     if isinstance(node, nodes.Getattr):
-        return (*_path_of(node.node), node.attr) if _path_of(node.node) else ()
-    return ()
+        return (*path, node.attr) if path else ()
+    return (*path, str(node.arg.value)) if path and isinstance(node.arg, nodes.Const) else path

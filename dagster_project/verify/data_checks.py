@@ -75,7 +75,7 @@ def judge_volume(records: list[BuildRecord], signal: CatalogSignal) -> tuple[boo
     newest = captured[-1]
     over = {
         kind.value: f"{count}, the guard lets {signal.spec.guard_for(kind).limit(newest.population)} pass"
-        for kind, count in ((Kind.OPENED, newest.opened), (Kind.RESOLVED, newest.resolved))
+        for kind, count in _guarded_counts(newest, signal)
         if count > signal.spec.guard_for(kind).limit(newest.population)
     }
     return not over, {
@@ -84,6 +84,12 @@ def judge_volume(records: list[BuildRecord], signal: CatalogSignal) -> tuple[boo
         "resolved": newest.resolved,
         "why": str(over or ""),
     }
+
+
+def _guarded_counts(newest: BuildRecord, signal: CatalogSignal) -> list[tuple[Kind, int]]:
+    """The kinds that planning holds back; `escalated` only where the signal says so."""
+    counts = [(Kind.OPENED, newest.opened), (Kind.RESOLVED, newest.resolved)]
+    return [*counts, (Kind.ESCALATED, newest.escalated)] if Kind.ESCALATED in signal.spec.guards else counts
 
 
 def _volume(

@@ -32,10 +32,22 @@ def explain(connection: Connection, catalog: Catalog, subject: str, shows_pii: b
     found = _events(connection, subject)
     lines: list[Line] = []
     for event in found:
-        signal = catalog.signals.get(event.signal)
-        pii = signal.pii_columns if signal and not shows_pii else frozenset()
-        lines += _event_lines(connection, event, pii, hides_requests=bool(pii))
+        pii, hides_requests = (frozenset(), False) if shows_pii else _hidden(catalog, event)
+        lines += _event_lines(connection, event, pii, hides_requests)
     return lines
+
+
+def _hidden(catalog: Catalog, event: Any) -> tuple[frozenset[str], bool]:
+    """The row's columns that are not shown, and whether requests are hidden.
+
+    A signal that the catalog does not know (quarantined, removed) cannot say what is personal, so all of it is hidden.
+    """
+    signal = catalog.signals.get(event.signal)
+    if signal is None:
+        return frozenset(json.loads(event.row_json)), True
+    looked_up = (catalog.models.get(e.model or "") for e in signal.version.playbook.enrich.values())
+    is_enriched_with_pii = any(column.is_pii for model in looked_up if model for column in model.columns.values())
+    return signal.pii_columns, bool(signal.pii_columns) or is_enriched_with_pii
 
 
 def _events(connection: Connection, subject: str) -> Sequence[Any]:
@@ -51,7 +63,8 @@ def _event_lines(connection: Connection, event: Any, pii: frozenset[str], hides_
         event.emitted_at,
         0,
         f"{event.signal}: {event.entity_id} {event.kind} "
-        f"(episode {event.episode}, {event.severity}, score {event.score}) in build {build.build_no}, data as of {build.data_as_of:%Y-%m-%d %H:%M}; event {event.event_id}",
+        f"(episode {event.episode}, {event.severity}, score {event.score}) "
+        f"in build {build.build_no}, data as of {build.data_as_of:%Y-%m-%d %H:%M}; event {event.event_id}",
     )
     yield Line(event.emitted_at, 1, f"row: {row}")
     yield Line(build.released_at, 1, "build released: its tests passed")
