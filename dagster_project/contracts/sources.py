@@ -6,7 +6,15 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-SOURCE_PATTERNS = ("*.yml", "models/**/*", "macros/**/*", "seeds/**/*", "tests/**/*")
+SOURCE_PATTERNS = (
+    "dbt_project.yml",
+    "profiles.yml",
+    "packages.yml",
+    "models/**/*",
+    "macros/**/*",
+    "seeds/**/*",
+    "tests/**/*",
+)
 
 
 def source_files(dbt_project_dir: Path, playbooks_dir: Path) -> dict[str, Path]:

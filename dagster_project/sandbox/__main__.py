@@ -36,12 +36,12 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
 
 def _announce(facts: dict[str, object], ready_file: Path | None) -> None:
     line = json.dumps(facts)
-    print(line, flush=True)
     if ready_file is not None:
         # renamed into place, so that a reader never sees half of it
         part = ready_file.with_name(f"{ready_file.name}.part")
         part.write_text(line + "\n", encoding="utf-8")
         part.replace(ready_file)
+    print(line, flush=True)
 
 
 async def _stdin_closed() -> None:

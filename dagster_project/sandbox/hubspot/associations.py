@@ -7,7 +7,7 @@ from typing import Any
 from dagster_project.sandbox.calls import Call, Reply, json_reply
 from dagster_project.sandbox.hubspot.batches import batch_inputs, batch_reply
 from dagster_project.sandbox.hubspot.errors import invalid, not_found
-from dagster_project.sandbox.hubspot.object_types import DEFAULT_ASSOCIATIONS, ObjectType, all_types, object_type
+from dagster_project.sandbox.hubspot.object_types import DEFAULT_ASSOCIATIONS, ObjectType, object_type
 from dagster_project.sandbox.hubspot.objects import Record, Records
 from dagster_project.sandbox.world import World
 
@@ -162,8 +162,3 @@ def list_associations(
         for to_id, type_id in links.of(record, object_type(end_name))
     ]
     return json_reply(200, {"results": results})
-
-
-def linked(links: Associations, record: Record) -> dict[str, list[int]]:
-    """All ids that a record is linked to, by type."""
-    return {kind.name: [to_id for to_id, _ in links.of(record, kind)] for kind in all_types()}

@@ -22,6 +22,7 @@ STARTING_CHANNELS = (
     "procurement",
     "purchasing",
     "retention",
+    "retention-urgent",
     "sales",
     "signals",
     "supply-chain",

@@ -14,7 +14,7 @@ from dagster_project.sandbox.tryton.values import Stored, stored_value
 from dagster_project.sandbox.tryton.wire import ServerError, UserError
 from dagster_project.sandbox.world import World
 
-_KEYS = ("reference", "number", "code")  # the fields that carry an idempotency key, first come first taken
+_KEYS = ("reference", "number", "code", "comment")  # the fields that carry an idempotency key, first come first taken
 _NOTED = {"purchase.purchase", "project.work", "party.party", "product.product"}
 _UNIQUE_MESSAGES = {
     ("party.party", "code"): "The code on party must be unique.",

@@ -68,7 +68,7 @@ def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     code += "s = SandboxServer(); s.start(); print(s.address.http_url, flush=True); time.sleep(600)"
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment) as parent:
-        assert parent.stdout is not None
+        assert parent.stdout is not None  # the child ends with it, whatever fails below
         url = parent.stdout.readline().strip()
         with requests.get(url, stream=True, timeout=10) as answer:
             assert answer.status_code == 200
@@ -82,11 +82,14 @@ def test_the_command_line_announces_itself_and_ends_on_sigterm(tmp_path: Path) -
     command = [sys.executable, "-m", "dagster_project.sandbox", "--port", "0", "--smtp-port", "0"]
     command += ["--data", str(tmp_path / "new"), "--ready-file", str(tmp_path / "ready.json")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        facts = json.loads(process.stdout.readline())
-        assert facts["pid"] == process.pid
-        assert json.loads((tmp_path / "ready.json").read_text()) == facts
-        health = requests.get(f"{facts['http_url']}/_sandbox/health", timeout=10).json()
-        assert health == {"status": "ok", "http_url": facts["http_url"]}
-        process.terminate()
-        assert process.wait(20) == 0
+        try:
+            assert process.stdout is not None
+            facts = json.loads(process.stdout.readline())
+            assert facts["pid"] == process.pid
+            assert json.loads((tmp_path / "ready.json").read_text()) == facts
+            health = requests.get(f"{facts['http_url']}/_sandbox/health", timeout=10).json()
+            assert health == {"status": "ok", "http_url": facts["http_url"]}
+            process.terminate()
+            assert process.wait(20) == 0
+        finally:
+            process.kill()

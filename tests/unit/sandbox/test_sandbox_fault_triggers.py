@@ -69,9 +69,15 @@ def test_retry_after_has_both_forms_of_the_standard() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"kind": "explode"}, {"kind": "status", "vendor": "zendesk"}, {"kind": "status", "probability": 1.5}]
-    + [{"kind": "delay"}, {"kind": "status", "every": 0}, {"kind": "status", "unknown": 1}],
-)  # fmt: skip
+    [
+        {"kind": "explode"},
+        {"kind": "status", "vendor": "zendesk"},
+        {"kind": "status", "probability": 1.5},
+        {"kind": "status", "every": 0},
+        {"kind": "status", "unknown": 1},
+        {"kind": "delay"},
+    ],
+)
 def test_a_fault_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Fault.model_validate(wrong)
