@@ -189,8 +189,8 @@ class _Check:
 
     def _template(self, text: str, where: list[str | int], step: Step | None, depth: int = 0) -> Iterator[Problem]:
         try:
-            used = sorted(set(fields_used(text)))
             unknown = filters_unknown(text)
+            used = [] if unknown else sorted(set(fields_used(text)))
             if not unknown:
                 check_compiles(text)
         except RenderFailed as error:

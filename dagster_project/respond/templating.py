@@ -199,13 +199,13 @@ def _unmarked(value: Any) -> Any:
 def fields_used(text: str) -> Iterator[tuple[str, ...]]:
     """The dotted paths that a template reads, as tuples of names: `{{ row.name }}` gives ("row", "name").
 
-    Raises RenderFailed where the template is not well formed.
+    Raises RenderFailed where the template is not well formed, or names a filter or test that there is not.
     """
+    tree = _parsed(text)
     try:
-        tree = _environment(_as_is).parse(text)
+        free = meta.find_undeclared_variables(tree)  # a loop's own variable is not a field
     except TemplateError as error:
-        raise RenderFailed(f"{_shown(text)}: {error}") from error
-    free = meta.find_undeclared_variables(tree)  # a loop's own variable is not a field
+        raise RenderFailed(f"{_shown(text)}: {error.message}") from error
     inner = {id(node.node) for node in tree.find_all(nodes.Getattr)}
     inner |= {id(node.node) for node in tree.find_all(nodes.Getitem)}
     for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)):
@@ -218,11 +218,19 @@ def check_compiles(text: str) -> None:
     try:
         _compiled(_as_is, text)
     except TemplateError as error:
-        raise RenderFailed(f"{_shown(text)}: {error}") from error
+        raise RenderFailed(f"{_shown(text)}: {error.message}") from error
+
+
+def _parsed(text: str) -> nodes.Template:
+    try:
+        return _environment(_as_is).parse(text)
+    except TemplateError as error:
+        raise RenderFailed(f"{_shown(text)}: {error.message}") from error
 
 
 def filters_unknown(text: str) -> list[str]:
-    tree = _environment(_as_is).parse(text)
+    """The filters that a template names and that there are not. Raises RenderFailed where it is not well formed."""
+    tree = _parsed(text)
     known = _environment(_as_is).filters
     return [node.name for node in tree.find_all(nodes.Filter) if node.name not in known]
 

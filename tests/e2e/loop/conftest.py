@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
-from loop_driver import Loop, running_loop
-
-
-@dataclass(frozen=True)
-class PlayedDays:
-    """A loop after day 2, with what it had done until then."""
-
-    loop: Loop
-    effects_after_day_1: int
-    effects_after_day_2: tuple[Any, ...]
+from loop_driver import PlayedDays, running_loop
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,16 @@ def running_dagster(loop: Loop) -> Iterator[DagsterDev]:
     (home / "dagster.yaml").write_text((REPOSITORY / "dagster.yaml").read_text())
     log = (loop.state_dir / "dagster_dev.txt").open("wb")
     process = subprocess.Popen(
-        [str(Path(sys.executable).parent / "dagster"), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)],
+        [
+            str(Path(sys.executable).parent / "dagster"),
+            "dev",
+            "-w",
+            "workspace.yaml",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(port),
+        ],
         env={**loop.environment, "DAGSTER_HOME": str(home)},
         cwd=REPOSITORY,
         stdout=log,

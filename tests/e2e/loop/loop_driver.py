@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 
+from dagster_project.sandbox.effects import Effect
 from dagster_project.sandbox.server import SandboxServer
 
 FIRST_DAY = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
@@ -79,6 +80,15 @@ class Loop:
     def calls(self) -> int:
         """How many vendor calls the sandbox has answered."""
         return sum(int(row["count"]) for row in self.sandbox.control.requests())
+
+
+@dataclass(frozen=True)
+class PlayedDays:
+    """A loop after day 2, with what it had done until then."""
+
+    loop: Loop
+    effects_after_day_1: int
+    effects_after_day_2: tuple[Effect, ...]
 
 
 @contextmanager

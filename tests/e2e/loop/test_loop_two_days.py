@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import PlayedDays
-from loop_driver import Loop, WarehouseEvent, action_key, events_of_day, group_key
+from loop_driver import Loop, PlayedDays, WarehouseEvent, action_key, events_of_day, group_key
 
 PURCHASE_APPROVAL_ABOVE = 5000
 
@@ -25,7 +24,9 @@ def test_effects_of_day_2_are_exactly_those_of_its_builds(two_days: PlayedDays) 
 
 
 def test_campaign_members_are_the_newly_flagged_who_may_be_contacted(two_days: PlayedDays) -> None:
-    wanted = {event.entity_id for event in _openings(two_days.loop, "customer_churn_risk")} - _unreachable(two_days.loop)
+    wanted = {event.entity_id for event in _openings(two_days.loop, "customer_churn_risk")} - _unreachable(
+        two_days.loop
+    )
     added = [e.entity for e in two_days.effects_after_day_2 if e.operation == "lists.add"]
     assert sorted(added) == sorted(wanted)
     assert _unreachable(two_days.loop) & {e.entity_id for e in _openings(two_days.loop, "customer_churn_risk")}
@@ -45,7 +46,9 @@ def test_everything_adds_up(two_days: PlayedDays) -> None:
     assert said.count("holds ") >= 6
     for signal in two_days.loop.status()["signals"]:
         assert signal["actions"].get("dead", 0) == 0, signal
-        assert signal["actions"].get("waiting", 0) == (0 if signal["signal"] != "product_low_stock" else _waiting_for_large(two_days.loop))
+        assert signal["actions"].get("waiting", 0) == (
+            0 if signal["signal"] != "product_low_stock" else _waiting_for_large(two_days.loop)
+        )
 
 
 def test_a_further_tick_makes_no_call(two_days: PlayedDays) -> None:
@@ -69,7 +72,10 @@ def test_explain_tells_a_delivered_and_a_refused_customers_story(two_days: Playe
 
 
 def test_template_syntax_in_the_data_stays_text(two_days: PlayedDays) -> None:
-    names = {str(event.row.get("customer_name", "")) for event in events_of_day(two_days.loop, 1) + events_of_day(two_days.loop, 2)}
+    names = {
+        str(event.row.get("customer_name", ""))
+        for event in events_of_day(two_days.loop, 1) + events_of_day(two_days.loop, 2)
+    }
     every = " ".join(str(effect) for effect in two_days.effects_after_day_2)
     assert any("{{" in name for name in names), "the generated company should try template injection"
     assert "49" not in every.split(), "7*7 was evaluated"

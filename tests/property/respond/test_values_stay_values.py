@@ -11,7 +11,22 @@ from hypothesis import strategies as st
 from dagster_project.respond.destinations.registry import discover
 from dagster_project.respond.templating import RenderFailed, render_arguments
 
-SYNTAX = ["{{ 7*7 }}", "{% raw %}", "{# x #}", "{{", "}}", "'", '"', "\\", "\n", "<!channel>", "<@U1>", "&amp;", "🦆", "\x00"]
+SYNTAX = [
+    "{{ 7*7 }}",
+    "{% raw %}",
+    "{# x #}",
+    "{{",
+    "}}",
+    "'",
+    '"',
+    "\\",
+    "\n",
+    "<!channel>",
+    "<@U1>",
+    "&amp;",
+    "🦆",
+    "\x00",
+]
 hostile = st.lists(st.sampled_from(SYNTAX) | st.text(max_size=6), max_size=6).map("".join)
 
 
@@ -44,7 +59,13 @@ def test_a_value_inside_a_parameter_is_itself(value: str) -> None:
 
 @given(value=hostile)
 def test_slack_never_sees_a_mention_or_link_that_a_value_made(value: str) -> None:
-    for template in ("{{ row.x }}", "a {{ row.x }}", "{{ parameters.p }}", "{{ row.x ~ row.x }}", "{{ [row.x] | join }}"):
+    for template in (
+        "{{ row.x }}",
+        "a {{ row.x }}",
+        "{{ parameters.p }}",
+        "{{ row.x ~ row.x }}",
+        "{{ [row.x] | join }}",
+    ):
         text = rendered(template, value, rich=True, parameters={"p": "see {{ row.x }}"})
         assert "<" not in text
         assert ">" not in text

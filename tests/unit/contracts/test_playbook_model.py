@@ -45,7 +45,9 @@ def test_one_mistake_is_one_problem_that_says_where_and_what(content: dict[str, 
     assert told in "".join(problems)
 
 
-@pytest.mark.parametrize("content", [None, [], "text", 3, True, {}, {"steps": None}, {"steps": [None]}, {"steps": {"a": 1}}])
+@pytest.mark.parametrize(
+    "content", [None, [], "text", 3, True, {}, {"steps": None}, {"steps": [None]}, {"steps": {"a": 1}}]
+)
 def test_what_is_no_playbook_is_a_problem_and_no_crash(content: Any) -> None:
     assert told_of_playbook(content)
 

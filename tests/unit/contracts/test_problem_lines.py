@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
 import yaml
+from pydantic import ValidationError
 
 from dagster_project.contracts.catalog import Problem
 from dagster_project.contracts.playbook import Playbook

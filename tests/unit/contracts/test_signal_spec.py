@@ -38,7 +38,10 @@ def test_durations_add_up() -> None:
         ({"str": 1}, "str: unknown key 'str'"),
         ({"owner": ...}, "owner: the key 'owner' is missing"),
         ({"owner": ""}, "owner: String should have at least 1 character"),
-        ({"fresh_within": {"hours": None}}, "fresh_within.hours: a unit without a number; write for example {hours: 26}"),
+        (
+            {"fresh_within": {"hours": None}},
+            "fresh_within.hours: a unit without a number; write for example {hours: 26}",
+        ),
         ({"fresh_within": 26}, "fresh_within: 26 has no unit; write for example {hours: 26}"),
         ({"fresh_within": "26h"}, "fresh_within: '26h' has no unit"),
         ({"fresh_within": {"hour": 26}}, "fresh_within.hour: unknown key 'hour' -> did you mean 'hours'?"),
@@ -83,7 +86,14 @@ def test_what_is_no_mapping_is_a_problem_and_no_crash(spec: Any) -> None:
 
 @pytest.mark.parametrize(
     ("count", "share", "population", "limit"),
-    [(500, 0.05, 1000, 50), (10, 0.05, 1000, 10), (500, 0.29, 100, 29), (500, 0.05, None, 500), (5, None, 10, 5), (500, 0.05, 0, 0)],
+    [
+        (500, 0.05, 1000, 50),
+        (10, 0.05, 1000, 10),
+        (500, 0.29, 100, 29),
+        (500, 0.05, None, 500),
+        (5, None, 10, 5),
+        (500, 0.05, 0, 0),
+    ],
 )
 def test_the_smaller_of_count_and_share_decides(
     count: int, share: float | None, population: int | None, limit: int

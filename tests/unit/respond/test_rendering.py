@@ -82,7 +82,9 @@ def route(*rules: dict[str, Any], **parts: Any) -> PlaybookVersion:
     return version_of(post(with_={"text": "{{ route.to }}"}), routes={"to": list(rules)}, **parts)
 
 
-@pytest.mark.parametrize(("severity", "to"), [("critical", "first"), ("high", "second"), ("medium", "last"), ("low", "last")])
+@pytest.mark.parametrize(
+    ("severity", "to"), [("critical", "first"), ("high", "second"), ("medium", "last"), ("low", "last")]
+)
 def test_the_first_rule_that_holds_decides_and_the_last_one_always_does(severity: str, to: str) -> None:
     version = route(
         {"when": {"severity": "critical"}, "use": "first"},

@@ -115,7 +115,11 @@ def test_only_rich_text_is_escaped_whatever_lies_inside_it() -> None:
 
 def test_parameters_are_rendered_where_they_are_used_and_escaped_once() -> None:
     parameters = {"greeting": "<b>{{ row.name }}</b>", "number": 7, "plain": "<b>"}
-    template = {"text": "{{ parameters.greeting }}!", "title": "{{ parameters.greeting }}", "n": "{{ parameters.number }}"}
+    template = {
+        "text": "{{ parameters.greeting }}!",
+        "title": "{{ parameters.greeting }}",
+        "n": "{{ parameters.number }}",
+    }
     assert rendered(template, rich=("text",), parameters=parameters) == {
         "text": "<b>Ada &lt;b>&amp;</b>!",
         "title": "<b>Ada <b>&</b>",

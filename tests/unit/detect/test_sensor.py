@@ -1,0 +1,129 @@
+"""The sensor asks for the runs that are missing, and for no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pytest
+from dagster import (
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    SensorDefinition,
+    SensorResult,
+    SkipReason,
+    build_sensor_context,
+    job,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.contracts.prepared_project import prepared_project
+
+from dagster_project.detect.sensors import build_sensor, runs_missing
+from dagster_project.detect.warehouse_reading import WarehouseUnavailable
+
+NAME = "customer_churn_risk"
+
+
+@job(name=f"act_on_{NAME}")
+def act() -> None:
+    """Stands for the signal's job."""
+
+
+@dataclass
+class Desk:
+    """A ledger that says what a test tells it to."""
+
+    due_count: int = 0
+    news: Sequence[str] = ()
+    is_warehouse_there: bool = True
+
+    def catch_up(self, signal: str) -> Sequence[str]:
+        if not self.is_warehouse_there:
+            raise WarehouseUnavailable("the file is being written")
+        return self.news
+
+    def due(self, signal: str) -> int:
+        return self.due_count
+
+
+def sensor_on(desk: Desk, is_running: bool = True) -> SensorDefinition:
+    return build_sensor(prepared_project().catalog.signals[NAME], act, desk, 100, 3, 30, is_running)
+
+
+@pytest.fixture
+def instance() -> Iterator[DagsterInstance]:
+    with DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def evaluate(desk: Desk, instance: DagsterInstance) -> SensorResult | SkipReason:
+    with build_sensor_context(instance=instance) as context:
+        found = sensor_on(desk)(context)
+    assert isinstance(found, SensorResult | SkipReason)
+    return found
+
+
+def requests_of(desk: Desk, instance: DagsterInstance) -> int:
+    found = evaluate(desk, instance)
+    return len(found.run_requests or []) if isinstance(found, SensorResult) else 0
+
+
+@pytest.mark.parametrize(("due", "runs"), [(0, 0), (1, 1), (100, 1), (101, 2), (10_000, 3)])
+def test_as_many_runs_as_the_due_work_needs_up_to_the_cap(instance: DagsterInstance, due: int, runs: int) -> None:
+    assert requests_of(Desk(due), instance) == runs
+
+
+@pytest.mark.parametrize("status", [DagsterRunStatus.QUEUED, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING])
+def test_runs_that_are_under_way_are_not_asked_for_again(instance: DagsterInstance, status: DagsterRunStatus) -> None:
+    instance.add_run(DagsterRun(job_name=act.name, status=status))
+    assert requests_of(Desk(1), instance) == 0
+    assert requests_of(Desk(250), instance) == 2
+
+
+@pytest.mark.parametrize("status", [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED])
+def test_runs_that_have_ended_and_other_jobs_runs_do_not_count(
+    instance: DagsterInstance, status: DagsterRunStatus
+) -> None:
+    instance.add_run(DagsterRun(job_name=act.name, status=status))
+    instance.add_run(DagsterRun(job_name="act_on_deal_won", status=DagsterRunStatus.STARTED))
+    assert requests_of(Desk(1), instance) == 1
+
+
+def test_a_request_carries_the_signals_name_and_no_key_no_config(instance: DagsterInstance) -> None:
+    found = evaluate(Desk(150), instance)
+    assert isinstance(found, SensorResult)
+    for request in found.run_requests or []:
+        assert (request.run_key, request.run_config, dict(request.tags)) == (None, {}, {"signal": NAME})
+
+
+def test_a_skip_says_what_was_seen(instance: DagsterInstance) -> None:
+    found = evaluate(Desk(news=["planned: 3 events", "baseline: 7 events"]), instance)
+    assert isinstance(found, SkipReason)
+    assert found.skip_message == "planned: 3 events; baseline: 7 events. 0 due, 0 runs under way"
+
+
+def test_a_warehouse_that_cannot_be_read_stops_no_due_work(instance: DagsterInstance) -> None:
+    assert requests_of(Desk(1, is_warehouse_there=False), instance) == 1
+    found = evaluate(Desk(0, is_warehouse_there=False), instance)
+    assert isinstance(found, SkipReason)
+    assert "warehouse not read: the file is being written" in (found.skip_message or "")
+
+
+@pytest.mark.parametrize(("is_running", "status"), [(True, DefaultSensorStatus.RUNNING), (False, DefaultSensorStatus.STOPPED)])
+def test_it_runs_by_default_only_where_it_is_told_to(is_running: bool, status: DefaultSensorStatus) -> None:
+    sensor = sensor_on(Desk(), is_running)
+    assert (sensor.name, sensor.default_status, sensor.minimum_interval_seconds) == (f"watch_{NAME}", status, 30)
+
+
+@given(due=st.integers(0, 10**6), running=st.integers(0, 50), limit=st.integers(1, 5000), cap=st.integers(0, 50))
+def test_never_more_than_the_cap_and_never_fewer_than_the_work_needs(
+    due: int, running: int, limit: int, cap: int
+) -> None:
+    missing = runs_missing(due, running, limit, cap)
+    assert missing >= 0
+    assert missing + running <= max(cap, running)
+    assert missing + running >= cap or (missing + running) * limit >= due
+    assert missing == 0 or (missing + running - 1) * limit < due
