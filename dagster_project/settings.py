@@ -8,13 +8,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from dagster_project.contracts.destination import SandboxAddress
 from dagster_project.contracts.warehouse import DuckDBTarget, PostgresTarget, WarehouseTarget
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+
+class SettingsRefused(ValueError):
+    """The settings cannot be used as they are; nothing was read or sent."""
 
 
 class Settings(BaseSettings):
@@ -120,7 +124,7 @@ class Settings(BaseSettings):
                 database=self.postgres_database,
                 schema=self.warehouse_schema,
             )
-        raise ValueError(
+        raise SettingsRefused(
             "LOOP_WAREHOUSE=snowflake: the Dagster side cannot read it yet; "
             "use duckdb or postgres. Nothing was read or sent."
         )
@@ -146,5 +150,20 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings of this process, read at first use."""
-    return Settings()
+    """The settings of this process, read at first use. Raises SettingsRefused, naming the settings, never a value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsRefused("; ".join(_refusal(one["loc"], one["msg"]) for one in error.errors())) from None
+    except SettingsError as error:
+        raise SettingsRefused(_unparsed(str(error))) from None
+
+
+def _refusal(location: tuple[str | int, ...], message: str) -> str:
+    return f"LOOP_{'__'.join(map(str, location)).upper()}: {message}"
+
+
+def _unparsed(message: str) -> str:
+    """pydantic says which field it could not parse: error parsing value for field "bindings" from source ..."""
+    field = message.split('"')[1] if '"' in message else ""
+    return f"LOOP_{field.upper()}: not the JSON that is needed there, for example {{}}"

@@ -20,8 +20,9 @@ from dagster_project.detect.warehouse_reading import WarehouseUnavailable
 from dagster_project.land.report import LandingError
 from dagster_project.ledger.database import LedgerUnavailable
 from dagster_project.ledger.intake import BuildMismatch, WrongWarehouse
+from dagster_project.prepare import PrepareFailed
 from dagster_project.respond.bindings import BindingRefused
-from dagster_project.settings import settings
+from dagster_project.settings import SettingsRefused, settings
 
 # What a person can act on is told in a sentence; anything else is a fault of ours and shows its traceback.
 EXPECTED = (
@@ -32,6 +33,8 @@ EXPECTED = (
     BuildMismatch,
     WrongWarehouse,
     BindingRefused,
+    PrepareFailed,
+    SettingsRefused,
 )
 
 
@@ -61,15 +64,11 @@ def main(state: Path | None) -> None:
 @main.command()
 def prepare() -> None:
     """Parse the dbt project and compile the catalog; says what is quarantined and why."""
-    from dagster_project.prepare import PrepareFailed
     from dagster_project.prepare import prepare as compile_now
 
     console = _console()
-    try:
-        with console.status("dbt parse"):
-            catalog = compile_now(settings())
-    except PrepareFailed as error:
-        raise click.ClickException(str(error)) from error
+    with console.status("dbt parse"):
+        catalog = compile_now(settings())
     console.print(Text(f"catalog: {len(catalog.signals)} signals: {', '.join(catalog.signals) or 'none'}"))
     for quarantined in catalog.quarantined.values():
         console.print(Text(f"quarantined: {quarantined.name}", style="bold red"))
@@ -113,7 +112,14 @@ def land(is_generated: bool, folder: Path | None, day: int, customers: int, seed
 @click.option("--no-build", is_flag=True, help="Detect and act on what is built already.")
 def tick(no_build: bool) -> None:
     """One pass: dbt build, detect, act."""
-    from dagster_project.cli.ticking import BuildFailed, act_on_all, build_signals, dagster_instance, detect_all
+    from dagster_project.cli.ticking import (
+        BuildFailed,
+        act_on_all,
+        build_signals,
+        dagster_instance,
+        detect_all,
+        landing_accounts,
+    )
     from dagster_project.prepare import prepare_if_stale
     from dagster_project.runtime import surroundings_for
 
@@ -128,6 +134,8 @@ def tick(no_build: bool) -> None:
         try:
             with console.status("dbt build"):
                 say(f"dbt build: {build_signals(settings())}")
+            for line in landing_accounts(settings()):
+                say(line)
         except BuildFailed as error:
             is_built = False
             say(f"dbt build failed; what passed its tests is released and goes on:\n{error}")

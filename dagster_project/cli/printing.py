@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dagster_project.contracts.vocabulary import Kind
 from dagster_project.land.report import LandingReport
 from dagster_project.verify.conservation import Proof
 from dagster_project.verify.explain import Line
 from dagster_project.verify.status import LoopStatus, SignalStatus
 
 STATES = ("delivered", "waiting", "held", "dead", "suppressed")
+SIGNALS_A_TABLE = 4
 STYLES = {"delivered": "green", "waiting": "cyan", "held": "yellow", "dead": "red", "suppressed": "dim"}
 
 
@@ -31,35 +33,37 @@ def span(value: timedelta | float | None) -> str:
 
 
 def print_funnel(console: Console, status: LoopStatus) -> None:
-    """The way from flagged rows to finished work, a line each signal; then every reason with its count."""
-    table = Table(title="From flagged to finished", title_justify="left")
-    table.add_column("signal")
-    for name in ("flagged", "opened", "escalated", "resolved", "actions", *STATES):
-        table.add_column(name, justify="right", style=STYLES.get(name))
-    for name in ("oldest", "p50", "p95", "in time"):
-        table.add_column(name, justify="right")
-    for signal in status.signals:
-        table.add_row(*_funnel_row(signal))
-    console.print(table)
-    for signal in status.signals:
+    """The way from flagged rows to finished work, a column each signal; then every reason with its count."""
+    signals = list(status.signals)
+    for start in range(0, len(signals), SIGNALS_A_TABLE):
+        console.print(_funnel(signals[start : start + SIGNALS_A_TABLE]))
+    for signal in signals:
         _print_reasons(console, signal)
     _print_troubles(console, status)
 
 
-def _funnel_row(signal: SignalStatus) -> list[Text | str]:
-    counts = [str(signal.events.get(kind, 0)) for kind in ("opened", "escalated", "resolved")]
-    states = [str(signal.actions.get(state, 0)) for state in STATES]
-    return [
-        f"{signal.signal} ({signal.mode})",
-        "-" if signal.flagged is None else str(signal.flagged),
-        *counts,
-        str(sum(signal.actions.values())),
-        *states,
-        span(signal.oldest_waiting),
-        span(signal.p50_seconds),
-        span(signal.p95_seconds),
-        Text(f"{signal.share_in_time:.0%}", style="green" if signal.is_sla_kept else "bold red"),
-    ]
+def _funnel(signals: Sequence[SignalStatus]) -> Table:
+    table = Table(title="From flagged to finished", title_justify="left")
+    table.add_column("")
+    for signal in signals:
+        table.add_column(f"{signal.signal}\n{signal.mode}, {signal.owner}", justify="right")
+    table.add_row("flagged now", *("-" if s.flagged is None else str(s.flagged) for s in signals))
+    for kind in Kind:
+        table.add_row(f"{kind} events", *(str(s.events.get(kind, 0)) for s in signals))
+    table.add_row("not acted on", *(str(sum(s.unplanned.values())) for s in signals), end_section=True)
+    table.add_row("actions", *(str(sum(s.actions.values())) for s in signals))
+    for state in STATES:
+        table.add_row(f"  {state}", *(str(s.actions.get(state, 0)) for s in signals), style=STYLES[state])
+    table.add_section()
+    table.add_row("oldest waiting", *(span(s.oldest_waiting) for s in signals))
+    table.add_row("p50 to done", *(span(s.p50_seconds) for s in signals))
+    table.add_row("p95 to done", *(span(s.p95_seconds) for s in signals))
+    table.add_row("in time", *(_in_time(s) for s in signals))
+    return table
+
+
+def _in_time(signal: SignalStatus) -> Text:
+    return Text(f"{signal.share_in_time:.0%}", style="green" if signal.is_sla_kept else "bold red")
 
 
 def _print_reasons(console: Console, signal: SignalStatus) -> None:
@@ -108,7 +112,3 @@ def print_landing(console: Console, report: LandingReport) -> None:
     for landed in report.tables:
         if landed.ignored_columns:
             console.print(Text(f"{landed.table}: columns not carried: {', '.join(landed.ignored_columns)}"))
-
-
-def counts_told(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"

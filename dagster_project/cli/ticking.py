@@ -14,6 +14,7 @@ from dagster import DagsterInstance
 
 from dagster_project.contracts.catalog import CatalogSignal
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable
+from dagster_project.land.accounting import read_accounting
 from dagster_project.ledger.claims import due_count
 from dagster_project.ledger.unknown_outcomes import unknown_count
 from dagster_project.prepare import DbtCommand
@@ -73,6 +74,11 @@ def build_signals(settings: Settings) -> str:
         ]
         raise BuildFailed("\n".join(failed) or (done.stdout + done.stderr).strip())
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+
+
+def landing_accounts(settings: Settings) -> list[str]:
+    """For each landing table, what staging made of its rows: read = used + rejected, by reason."""
+    return [f"landing: {account}" for account in read_accounting(settings.warehouse_target) if account.rows_read]
 
 
 def detect_all(around: Surroundings, say: Say) -> None:

@@ -23,6 +23,7 @@ from dagster_project.detect.warehouse_reading import (
 )
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.intake import IntakeReport, bind_incarnation, is_first_meeting, known_builds, take_in
+from dagster_project.ledger.modes import declare_mode
 from dagster_project.ledger.planning import BoundOperation
 from dagster_project.ledger.schema import do_not_contact
 from dagster_project.ledger.transitions import write_audit
@@ -71,6 +72,7 @@ def catch_up(
         model = catalog.models.get(DO_NOT_CONTACT_MODEL)
         listed = do_not_contact_rows(warehouse, model.relation) if model else []
     bind_incarnation(database, incarnation)
+    declare_mode(database, signal_name, signal.spec.mode)
     refresh_do_not_contact(database, listed)
     return take_in_all(database, new_builds, signal, operations)
 

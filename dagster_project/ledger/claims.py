@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, update
 
 from dagster_project.ledger.database import Database
-from dagster_project.ledger.gates import Claim, blocked_destinations, is_paused
+from dagster_project.ledger.gates import Claim, blocked_destinations, is_closed
 from dagster_project.ledger.schema import actions
 from dagster_project.ledger.sweep import SweepPolicy, sweep_expired
 from dagster_project.ledger.transitions import chunks
@@ -33,7 +33,7 @@ def due_count(database: Database, signal: str, at_most: int = 1000) -> int:
     """How many actions and groups a run could take now, counted up to a bound."""
     with database.reading() as connection:
         now = database.now()
-        if is_paused(connection, signal):
+        if is_closed(connection, signal):
             return 0
         some = (
             select(actions.c.action_id).where(*_due(signal, now, blocked_destinations(connection, now))).limit(at_most)
@@ -56,7 +56,7 @@ def claim(
     def work(connection: Connection) -> int:
         now = database.now()
         sweep_expired(connection, sweeping, now)
-        if is_paused(connection, signal):
+        if is_closed(connection, signal):
             return 0
         blocked = blocked_destinations(connection, now)
         picked = connection.execute(_pick(signal, now, blocked, limit, database.is_postgres)).all()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 Clock = Callable[[], datetime]
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 SQLITE_BUSY_SECONDS = 30
 VERSION_TABLE = "ledger_version"
-NEWEST_VERSION = "0001"  # the newest migration; a test holds it to the files
+NEWEST_VERSION = "0002"  # the newest migration; a test holds it to the files
 TRANSACTION_TRIES = 6
 # PostgreSQL: serialization_failure and deadlock_detected; the transaction did nothing and may be run again.
 RETRIED_SQLSTATES = frozenset({"40001", "40P01"})
@@ -127,7 +127,11 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
 
     Raises LedgerUnavailable where it cannot be reached or written, LedgerTooNew where newer code has migrated it.
     """
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, ImportError) as error:
+        raise LedgerUnavailable("LOOP_LEDGER_URL is no address of a SQLite or PostgreSQL database.") from error
     try:
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, or_, select
 
-from dagster_project.ledger.schema import destinations, pauses
+from dagster_project.contracts.vocabulary import Mode
+from dagster_project.ledger.database import Database
+from dagster_project.ledger.schema import destinations, modes, pauses
 
 ALL = "all"
 
@@ -38,6 +40,18 @@ def blocked_destinations(connection: Connection, now: datetime) -> set[str]:
     return {subject.removeprefix("destination:") for subject in paused} | set(closed)
 
 
-def is_paused(connection: Connection, signal: str) -> bool:
-    found = select(func.count()).select_from(pauses).where(pauses.c.subject.in_(pause_subjects(signal)))
-    return connection.execute(found).scalar_one() > 0
+def is_closed(connection: Connection, signal: str) -> bool:
+    """Whether nothing of a signal may be sent now: it, or everything, is paused, or it is in shadow."""
+    paused = select(func.count()).select_from(pauses).where(pauses.c.subject.in_(pause_subjects(signal)))
+    if connection.execute(paused).scalar_one() > 0:
+        return True
+    in_force = select(func.coalesce(modes.c.decided, modes.c.declared)).where(modes.c.signal == signal)
+    return connection.execute(in_force).scalar() == Mode.SHADOW.value
+
+
+def closed_ways(database: Database, signal: str, destinations_used: set[str]) -> dict[str, str]:
+    """Which of these destinations a signal's work may not go to now, and why: `paused` or `blocked`."""
+    with database.reading() as connection:
+        if is_closed(connection, signal):
+            return dict.fromkeys(destinations_used, "paused")
+        return dict.fromkeys(destinations_used & blocked_destinations(connection, database.now()), "blocked")

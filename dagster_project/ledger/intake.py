@@ -18,6 +18,7 @@ from dagster_project.contracts.event import Build, SignalEvent
 from dagster_project.contracts.vocabulary import ActionState, Kind, Severity
 from dagster_project.ledger.contacts import listed_contacts
 from dagster_project.ledger.database import Database
+from dagster_project.ledger.modes import mode_of
 from dagster_project.ledger.planning import BoundOperation, Plan, PlanFacts, PlannedAction, plan_build
 from dagster_project.ledger.readiness import refresh_lanes
 from dagster_project.ledger.schema import actions, builds, events, facts, playbook_versions
@@ -125,9 +126,10 @@ def _take_in(
     is_baseline: bool,
     flagged_now: Mapping[str, Severity] | None,
 ) -> IntakeReport:
-    plan_facts = _facts(connection, now, signal, signal_events, is_baseline, flagged_now)
+    plan_facts = read_facts(connection, now, signal, signal_events, is_baseline, flagged_now)
     version = signal.version.content_hash()
-    plan = plan_build(build, signal_events, signal.spec, signal.version, operations, plan_facts)
+    spec = signal.spec.model_copy(update={"mode": mode_of(connection, signal.name, signal.spec.mode)})
+    plan = plan_build(build, signal_events, spec, signal.version, operations, plan_facts)
     _insert_build(connection, build, plan, is_baseline, now)
     _insert_events(connection, signal_events, plan)
     _insert_version(connection, signal, version, now)
@@ -156,7 +158,7 @@ def _count_states(planned: Iterable[PlannedAction]) -> dict[str, int]:
     return states
 
 
-def _facts(
+def read_facts(
     connection: Connection,
     now: datetime,
     signal: CatalogSignal,
@@ -164,6 +166,7 @@ def _facts(
     is_baseline: bool,
     flagged_now: Mapping[str, Severity] | None,
 ) -> PlanFacts:
+    """What planning has to know of the ledger about these events."""
     if is_baseline:
         return PlanFacts(is_baseline=True)
     entities = {event.entity_id for event in signal_events}

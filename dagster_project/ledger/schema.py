@@ -232,6 +232,17 @@ pauses = Table(
     Column("paused_at", Moment, nullable=False),
 )
 
+modes = Table(  # of each signal: what its YAML declares, and what a person has decided since
+    "modes",
+    metadata,
+    Column("signal", String(128), primary_key=True),
+    Column("declared", String(16), nullable=False),
+    Column("decided", String(16)),  # null: what is declared holds
+    Column("by", String(128)),
+    Column("why", Text),
+    Column("decided_at", Moment),
+)
+
 do_not_contact = Table(
     "do_not_contact",
     metadata,

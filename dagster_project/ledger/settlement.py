@@ -18,7 +18,7 @@ from dagster_project.contracts.destination import IdempotencyClass, Outcome, Ver
 from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.ledger.contacts import listed_contacts
 from dagster_project.ledger.database import Database
-from dagster_project.ledger.gates import Claim, blocked_destinations, is_paused
+from dagster_project.ledger.gates import Claim, blocked_destinations, is_closed
 from dagster_project.ledger.readiness import refresh_groups, refresh_lanes
 from dagster_project.ledger.retry_policy import Consequence, RetryPolicy, consequence_of
 from dagster_project.ledger.schema import actions, attempts, requests
@@ -130,7 +130,7 @@ def write_intents(database: Database, claim: Claim, action_ids: Sequence[str], l
 
     def work(connection: Connection) -> list[Intent]:
         now = database.now()
-        if is_paused(connection, claim.signal):
+        if is_closed(connection, claim.signal):
             return []
         mine = _mine(connection, claim, action_ids)
         blocked = blocked_destinations(connection, now)

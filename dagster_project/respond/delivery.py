@@ -7,6 +7,7 @@ them leaves an open attempt, which the next claim settles as unknown by the dest
 from __future__ import annotations
 
 import asyncio
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,7 +33,7 @@ from dagster_project.contracts.warehouse import WarehouseTarget
 from dagster_project.ledger.claims import renew
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.destination_state import CircuitPolicy, news_from, record_news
-from dagster_project.ledger.gates import Claim
+from dagster_project.ledger.gates import Claim, closed_ways
 from dagster_project.ledger.retry_policy import RetryPolicy
 from dagster_project.ledger.settlement import (
     Intent,
@@ -50,6 +51,7 @@ from dagster_project.respond.rendering import RenderContext, load_arguments, ren
 
 NOT_SENT = "not_sent"
 _NOT_TAKEN = frozenset({Verdict.RETRY, Verdict.UNKNOWN})
+WATCH_SECONDS = 0.4  # a pause holds within a second for calls that have not begun
 LARGEST_CHUNK = 500  # actions between two commits of intents
 
 
@@ -186,12 +188,13 @@ async def _send_all(
     gate = asyncio.Semaphore(workshop.policy.in_flight_calls)
     stop: dict[str, Outcome] = {}
     settled: list[Settled] = []
-    heart = asyncio.create_task(_keep_lease(workshop))
+    names = {call.destination.name for call in calls}
+    watch = asyncio.create_task(_watch_while_sending(workshop, names, stop))
     try:
         await asyncio.gather(*(_make_into(settled, call, gate, stop, pacers) for call in calls))
     finally:
         # Also on the way out of a run that is being ended: what was answered is known and must not become unknown.
-        heart.cancel()
+        watch.cancel()
         report.calls += sum(1 for call in calls if call.was_made)
         policy = workshop.policy
         report.add(settle(workshop.database, workshop.claim, settled, policy.retry, policy.random))
@@ -204,11 +207,21 @@ async def _make_into(
     settled += await _make(call, gate, stop, pacers)
 
 
-async def _keep_lease(workshop: Workshop) -> None:
-    """Renews the lease while calls are under way; a lease that is lost all the same makes this run a zombie."""
+async def _watch_while_sending(workshop: Workshop, names: set[str], stop: dict[str, Outcome]) -> None:
+    """Stops calls that have not begun when a person or another run closes the way, and keeps the lease alive.
+
+    A lease that is lost all the same makes this run a zombie.
+    """
+    renewed_at = time.monotonic()
     while True:
-        await asyncio.sleep(workshop.policy.lease_within.total_seconds() / 3)
-        await asyncio.to_thread(renew, workshop.database, workshop.claim, workshop.policy.lease_within)
+        await asyncio.sleep(WATCH_SECONDS)
+        for name, why in (
+            await asyncio.to_thread(closed_ways, workshop.database, workshop.claim.signal, names)
+        ).items():
+            stop.setdefault(name, Outcome(Verdict.RETRY, why, retry_after=0.0, scope="destination"))
+        if time.monotonic() - renewed_at > workshop.policy.lease_within.total_seconds() / 3:
+            await asyncio.to_thread(renew, workshop.database, workshop.claim, workshop.policy.lease_within)
+            renewed_at = time.monotonic()
 
 
 def _tell_destinations(workshop: Workshop, settled: Sequence[Settled]) -> None:

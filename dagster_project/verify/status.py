@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from dagster_project.contracts.catalog import Catalog
 from dagster_project.contracts.signal import SignalSpec
 from dagster_project.ledger.gates import blocked_destinations
+from dagster_project.ledger.modes import mode_of
 from dagster_project.ledger.schema import actions, builds, events, pauses
 from dagster_project.verify.sla import judge, read_timings
 
@@ -75,24 +76,24 @@ def _signal_status(connection: Connection, name: str, spec: SignalSpec, now: dat
     ).first()
     of_signal = actions.c.signal == name
     single = (of_signal, actions.c.is_group.is_(False))
-    by_reason = connection.execute(
-        select(actions.c.state, actions.c.reason, func.count())
+    by_reason: Iterable[Row[Any]] = connection.execute(
+        select(actions.c.state, actions.c.reason, func.count().label("n"))
         .where(*single)
         .group_by(actions.c.state, actions.c.reason)
-    ).tuples()
+    )
     states: dict[str, int] = {}
     reasons: dict[str, dict[str, int]] = {}
-    for state, reason, count in by_reason:
-        states[state] = states.get(state, 0) + count
-        if reason:
-            reasons.setdefault(state, {})[reason] = count
+    for row in by_reason:
+        states[row.state] = states.get(row.state, 0) + row.n
+        if row.reason:
+            reasons.setdefault(row.state, {})[row.reason] = row.n
     waiting_since: datetime | None = connection.execute(
         select(func.min(actions.c.planned_at)).where(*single, actions.c.state == "waiting")
     ).scalar_one()
     verdict = judge(read_timings(connection, name, now), spec)
     return SignalStatus(
         signal=name,
-        mode=spec.mode.value,
+        mode=mode_of(connection, name, spec.mode).value,
         owner=spec.owner,
         flagged=newest.flagged if newest else None,
         data_as_of=newest.data_as_of if newest else None,
@@ -110,5 +111,5 @@ def _signal_status(connection: Connection, name: str, spec: SignalSpec, now: dat
 
 
 def _counts(connection: Connection, column: Any, where: Any) -> dict[str, int]:
-    query = select(column, func.count()).where(where).group_by(column).order_by(column)
-    return {str(value): int(count) for value, count in connection.execute(query).tuples()}
+    query = select(column.label("value"), func.count().label("n")).where(where).group_by(column).order_by(column)
+    return {row.value: row.n for row in connection.execute(query)}

@@ -76,7 +76,7 @@ def test_as_many_runs_as_the_due_work_needs_up_to_the_cap(instance: DagsterInsta
     assert requests_of(Desk(due), instance) == runs
 
 
-@pytest.mark.parametrize("status", [DagsterRunStatus.QUEUED, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING])
+@pytest.mark.parametrize("status", [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING])
 def test_runs_that_are_under_way_are_not_asked_for_again(instance: DagsterInstance, status: DagsterRunStatus) -> None:
     instance.add_run(DagsterRun(job_name=act.name, status=status))
     assert requests_of(Desk(1), instance) == 0
@@ -112,7 +112,9 @@ def test_a_warehouse_that_cannot_be_read_stops_no_due_work(instance: DagsterInst
     assert "warehouse not read: the file is being written" in (found.skip_message or "")
 
 
-@pytest.mark.parametrize(("is_running", "status"), [(True, DefaultSensorStatus.RUNNING), (False, DefaultSensorStatus.STOPPED)])
+@pytest.mark.parametrize(
+    ("is_running", "status"), [(True, DefaultSensorStatus.RUNNING), (False, DefaultSensorStatus.STOPPED)]
+)
 def test_it_runs_by_default_only_where_it_is_told_to(is_running: bool, status: DefaultSensorStatus) -> None:
     sensor = sensor_on(Desk(), is_running)
     assert (sensor.name, sensor.default_status, sensor.minimum_interval_seconds) == (f"watch_{NAME}", status, 30)

@@ -73,7 +73,9 @@ def test_settings_that_say_nothing_are_refused(tmp_path: Path, meta: dict[str, A
 def test_one_broken_signal_takes_no_other_down(tmp_path: Path) -> None:
     broken = SIGNAL_YML.replace("invoice_overdue", "broken").replace("owner:", "Owner:")
     lost = signal_using("nowhere").replace("invoice_overdue", "lost")
-    catalog = compiled(tmp_path, {"notify_owner": PLAYBOOK_YAML.replace("nudge", "notify_owner")}, SIGNAL_YML, broken, lost)
+    catalog = compiled(
+        tmp_path, {"notify_owner": PLAYBOOK_YAML.replace("nudge", "notify_owner")}, SIGNAL_YML, broken, lost
+    )
     assert set(catalog.signals) == {"invoice_overdue"}
     assert set(catalog.quarantined) == {"broken", "lost"}
     assert [p.key for p in catalog.quarantined["broken"].problems] == ["owner", "Owner"]

@@ -109,8 +109,9 @@ def test_rows_are_found_by_the_text_of_their_key(
 
 
 def test_a_warehouse_that_is_not_there_yet_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(WarehouseUnavailable, match="does not exist yet; land data and run"), reading(
-        DuckDBTarget(tmp_path / "none.duckdb", "main")
+    with (
+        pytest.raises(WarehouseUnavailable, match="does not exist yet; land data and run"),
+        reading(DuckDBTarget(tmp_path / "none.duckdb", "main")),
     ):
         pass
 

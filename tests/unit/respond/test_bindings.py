@@ -67,7 +67,9 @@ def test_an_enrichment_counts_as_use_of_its_role() -> None:
 def test_a_wrong_key_is_refused_by_name_and_no_value_is_shown(name: str) -> None:
     role = discover()[name].role
     with pytest.raises(BindingRefused) as caught:
-        bind_roles(bound(**{name: {"tokn": SECRET, "call_deadline": SECRET}}).model_copy(update={"bindings": {role: name}}))
+        bind_roles(
+            bound(**{name: {"tokn": SECRET, "call_deadline": SECRET}}).model_copy(update={"bindings": {role: name}})
+        )
     told = str(caught.value)
     assert f"LOOP_DESTINATIONS__{name.upper()}__*" in told
     assert "tokn" in told
@@ -131,7 +133,12 @@ def test_no_secret_is_seen_in_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_with_secrets(monkeypatch)
     assert settings.destinations["hubspot"]["token"] == SECRET  # they are there
     assert SECRET in settings.ledger_address
-    for shown in (repr(settings), str(settings), settings.model_dump_json(), json.dumps(settings.model_dump(), default=str)):
+    for shown in (
+        repr(settings),
+        str(settings),
+        settings.model_dump_json(),
+        json.dumps(settings.model_dump(), default=str),
+    ):
         assert SECRET not in shown
     assert SECRET not in repr(settings.model_copy(update={"warehouse": "postgres"}).warehouse_target)
 
