@@ -18,6 +18,7 @@ from rich.text import Text
 from dagster_project.contracts.catalog import CatalogRefused
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable
 from dagster_project.land.report import LandingError
+from dagster_project.ledger.controls import Selection
 from dagster_project.ledger.database import LedgerUnavailable
 from dagster_project.ledger.intake import BuildMismatch, WrongWarehouse
 from dagster_project.prepare import PrepareFailed
@@ -212,34 +213,48 @@ def explain(subject: str, show_personal_data: bool) -> None:
 
 
 @main.command()
-def held() -> None:
+@click.option("--show-personal-data", is_flag=True, help="Show requests that may hold personal data.")
+def held(show_personal_data: bool) -> None:
     """What waits for a person, with exactly what would be sent."""
     from dagster_project.runtime import surroundings
     from dagster_project.verify.guarded import held_lines
 
     console = _console()
-    for line in held_lines(surroundings().database):
+    for line in held_lines(surroundings().database, surroundings().catalog, show_personal_data):
         console.print(Text(line), soft_wrap=True)
 
 
-def _lever(name: str, summary: str) -> None:
-    """A command that moves selected actions, with who and why."""
+def _lever(name: str, summary: str, asks: bool = False) -> None:
+    """A command that moves selected actions, with who and why; one that asks shows first what would be sent."""
 
     @main.command(name, help=summary)
     @click.argument("ids", nargs=-1)
     @click.option("--signal", help="All of one signal.")
     @click.option("--destination", help="All of one destination.")
     @click.option("--reason", help="All with one reason, as `status` names it.")
+    @click.option("--since", type=click.DateTime(), help="Planned at this moment (UTC) or later.")
+    @click.option("--until", type=click.DateTime(), help="Planned before this moment (UTC).")
     @click.option("--why", required=True, help="Recorded in the audit trail.")
     @click.option("--who", default=getpass.getuser, help="Recorded in the audit trail; you, if left out.")
+    @click.option("--yes", is_flag=True, hidden=not asks, help="Do not ask.")
     def pull(
-        ids: tuple[str, ...], signal: str | None, destination: str | None, reason: str | None, why: str, who: str
+        ids: tuple[str, ...],
+        signal: str | None,
+        destination: str | None,
+        reason: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        why: str,
+        who: str,
+        yes: bool,
     ) -> None:
         from dagster_project.ledger import controls
         from dagster_project.runtime import surroundings
 
+        selection = controls.Selection(ids, signal, destination, reason, _utc(since), _utc(until))
+        if asks and not selection.is_empty:
+            _ask_before_sending(selection, is_sure=yes)
         lever: Callable[..., int] = getattr(controls, name)
-        selection = controls.Selection(ids=ids, signal=signal, destination=destination, reason=reason)
         try:
             count = lever(surroundings().database, selection, controls.Person(who, why))
         except controls.NothingSelected as error:
@@ -247,10 +262,39 @@ def _lever(name: str, summary: str) -> None:
         click.echo(f"{name}: {count} actions and groups")
 
 
-_lever("approve", "Release held work; exactly what was rendered and shown is sent.")
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+def _ask_before_sending(selection: Selection, is_sure: bool) -> None:
+    """Shows exactly what the approval lets go out, personal data included, for the one who answers for it."""
+    from dagster_project.runtime import surroundings
+    from dagster_project.verify.guarded import held_lines
+
+    console = _console()
+    for line in held_lines(surroundings().database, surroundings().catalog, True, selection):
+        console.print(Text(line), soft_wrap=True)
+    if not is_sure:
+        click.confirm("Let this be sent?", abort=True)
+
+
+_lever("approve", "Release held work; exactly what was rendered and shown is sent.", asks=True)
 _lever("reject", "End held work for good.")
 _lever("replay", "Try dead work, or work of unknown outcome, anew under the same key.")
 _lever("discard", "End waiting, held or dead work for good.")
+
+
+@main.command("stop-all")
+@click.option("--why", required=True, help="Recorded in the audit trail.")
+@click.option("--who", default=getpass.getuser, help="Recorded in the audit trail; you, if left out.")
+def stop_all(why: str, who: str) -> None:
+    """Stop everything: calls under way end, no other begins. `loopctl resume all` goes on without loss."""
+    from dagster_project.ledger.controls import Person
+    from dagster_project.ledger.controls import pause as pause_now
+    from dagster_project.runtime import surroundings
+
+    done = pause_now(surroundings().database, "all", Person(who, why))
+    click.echo("everything is stopped; `loopctl resume all` goes on" if done else "everything was stopped already")
 
 
 @main.command()

@@ -98,6 +98,18 @@ class Catalog(Spec):
                 raise KeyError(f"signal {name!r} is quarantined: {self.quarantined[name].problems[0]}") from None
             raise KeyError(f"no signal {name!r} in the catalog; there are: {known}") from None
 
+    def may_hold_personal_data(self, signal: str) -> bool:
+        """Whether a request of this signal may hold personal data: of its own row, or of what it is enriched with.
+
+        Of a signal that is not known (quarantined, removed) nobody can say, so it may.
+        """
+        known = self.signals.get(signal)
+        if known is None:
+            return True
+        looked_up = (self.models.get(e.model or "") for e in known.version.playbook.enrich.values())
+        is_enriched_so = any(column.is_pii for model in looked_up if model for column in model.columns.values())
+        return bool(known.pii_columns) or is_enriched_so
+
 
 class CatalogRefused(Exception):
     """The catalog cannot be used as it is; nothing was read from the warehouse and nothing was sent."""

@@ -33,6 +33,12 @@ class Selection:
     signal: str | None = None
     destination: str | None = None
     reason: str | None = None
+    since: datetime | None = None  # planned at this moment or later
+    until: datetime | None = None  # planned before this moment
+
+    @property
+    def is_empty(self) -> bool:
+        return self == Selection()
 
 
 class NothingSelected(Exception):
@@ -81,12 +87,12 @@ def _move(
     columns: dict[str, Any],
     reason: str = "",
 ) -> int:
-    if not (selection.ids or selection.signal or selection.destination or selection.reason):
-        raise NothingSelected("say which: ids, a signal, a destination or a reason. Nothing was changed.")
+    if selection.is_empty:
+        raise NothingSelected("say which: ids, a signal, a destination, a reason or a time range. Nothing was changed.")
 
     def work(connection: Connection) -> int:
         now = database.now()
-        rows = connection.execute(select(actions).where(*where, *_selected(selection))).all()
+        rows = connection.execute(select(actions).where(*where, *selected(selection))).all()
         group_ids = {row.action_id for row in rows if row.is_group} | {row.group_id for row in rows if row.group_id}
         members = connection.execute(
             select(actions).where(*where, or_(actions.c.group_id.in_(group_ids), actions.c.action_id.in_(group_ids)))
@@ -115,7 +121,7 @@ def _move(
     return database.write(work)
 
 
-def _selected(selection: Selection) -> list[ColumnElement[bool]]:
+def selected(selection: Selection) -> list[ColumnElement[bool]]:
     where: list[ColumnElement[bool]] = []
     if selection.ids:
         where.append(or_(actions.c.action_id.in_(selection.ids), actions.c.event_id.in_(selection.ids)))
@@ -125,6 +131,10 @@ def _selected(selection: Selection) -> list[ColumnElement[bool]]:
         where.append(actions.c.destination == selection.destination)
     if selection.reason:
         where.append(actions.c.reason == selection.reason)
+    if selection.since:
+        where.append(actions.c.planned_at >= selection.since)
+    if selection.until:
+        where.append(actions.c.planned_at < selection.until)
     return where
 
 

@@ -43,11 +43,8 @@ def _hidden(catalog: Catalog, event: Any) -> tuple[frozenset[str], bool]:
     A signal that the catalog does not know (quarantined, removed) cannot say what is personal, so all of it is hidden.
     """
     signal = catalog.signals.get(event.signal)
-    if signal is None:
-        return frozenset(json.loads(event.row_json)), True
-    looked_up = (catalog.models.get(e.model or "") for e in signal.version.playbook.enrich.values())
-    is_enriched_with_pii = any(column.is_pii for model in looked_up if model for column in model.columns.values())
-    return signal.pii_columns, bool(signal.pii_columns) or is_enriched_with_pii
+    hidden = frozenset(json.loads(event.row_json)) if signal is None else signal.pii_columns
+    return hidden, catalog.may_hold_personal_data(event.signal)
 
 
 def _events(connection: Connection, subject: str) -> Sequence[Any]:

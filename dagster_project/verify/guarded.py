@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from sqlalchemy import func, select
 
+from dagster_project.contracts.catalog import Catalog
+from dagster_project.ledger.controls import Selection, selected
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.schema import actions, requests
 
@@ -22,17 +24,26 @@ def read_guarded(database: Database) -> list[str]:
     return [f"{row.signal}: {row.n} {row.state} by {row.reason}" for row in rows]
 
 
-def held_lines(database: Database, shows_requests: bool = True) -> Iterator[str]:
-    """Everything that waits for a person: what, why, and the request as it would be sent."""
+def held_lines(
+    database: Database, catalog: Catalog, shows_personal_data: bool = False, selection: Selection | None = None
+) -> Iterator[str]:
+    """What waits for a person: what, why, and the request as it would be sent.
+
+    Parameters: the ledger; the catalog, which knows where requests may hold personal data; whether these are shown all
+    the same; which of it (all, if left out).
+    """
+    where = selected(selection) if selection is not None else []
     with database.reading() as connection:
         rows = connection.execute(
             select(actions, requests.c.arguments_json)
             .outerjoin(requests, requests.c.action_id == actions.c.action_id)
-            .where(actions.c.state == "held", actions.c.group_id.is_(None))
+            .where(actions.c.state == "held", actions.c.group_id.is_(None), *where)
             .order_by(actions.c.planned_at)
         ).all()
     for row in rows:
         what = f"{row.action_id}  {row.signal} {row.step} for {row.entity_id or 'a group'} at {row.destination}"
         yield f"{what}: {row.reason}. {row.detail}"
-        if shows_requests and row.arguments_json:
+        if row.arguments_json and (shows_personal_data or not catalog.may_hold_personal_data(row.signal)):
             yield f"    would send {row.operation}: {row.arguments_json}"
+        elif row.arguments_json:
+            yield f"    would send {row.operation}: (holds personal data; --show-personal-data shows it)"

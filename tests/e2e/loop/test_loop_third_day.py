@@ -53,7 +53,7 @@ def test_an_approved_order_is_sent_exactly_as_it_was_shown(many_days: Loop) -> N
     group = orders[0].split()[0]
     before = {e.idempotency_key for e in many_days.sandbox.effects("tryton")}
     assert group not in before
-    said = many_days.loopctl("approve", group, "--why", "checked with the buyer", "--who", "ana")
+    said = many_days.loopctl("approve", group, "--why", "checked with the buyer", "--who", "ana", "--yes")
     assert "1 actions and groups" in said
     many_days.loopctl("tick", "--no-build")
     after = [e.idempotency_key for e in many_days.sandbox.effects("tryton")]

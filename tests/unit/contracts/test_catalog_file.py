@@ -66,7 +66,7 @@ def test_a_folder_in_its_place_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_signal_is_told_which_there_are(catalog: Catalog) -> None:
-    with pytest.raises(KeyError, match="no signal 'deal_lost'.*customer_churn_risk, deal_won, product_low_stock"):
+    with pytest.raises(KeyError, match=r"no signal 'deal_lost'.*customer_churn_risk, deal_won, product_low_stock"):
         catalog.signal("deal_lost")
 
 

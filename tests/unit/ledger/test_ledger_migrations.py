@@ -111,7 +111,7 @@ def test_a_ledger_of_newer_code_is_refused_and_left_as_it_is(new_url: str) -> No
     with database.writing() as connection:
         connection.execute(text(f"update {VERSION_TABLE} set version_num = '9999'"))
 
-    with pytest.raises(LedgerTooNew, match="version 9999.*Update the code, or restore the ledger's backup"):
+    with pytest.raises(LedgerTooNew, match=r"version 9999.*Update the code, or restore the ledger's backup"):
         open_database(new_url)
     with database.reading() as connection:
         assert connection.execute(text(f"select version_num from {VERSION_TABLE}")).scalar_one() == "9999"

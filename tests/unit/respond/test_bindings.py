@@ -90,13 +90,13 @@ def test_a_value_of_the_wrong_kind_is_refused_without_being_shown(name: str, val
 
 
 def test_a_destination_that_there_is_not_is_refused_and_not_taken_for_the_sandbox() -> None:
-    with pytest.raises(BindingRefused, match="LOOP_DESTINATIONS__HUBSPT__.*no destination 'hubspt'.*hubspot") as caught:
+    with pytest.raises(BindingRefused, match=r"LOOP_DESTINATIONS__HUBSPT__.*no destination 'hubspt'.*hubspot") as caught:
         bind_roles(bound(hubspt={"token": SECRET}))
     assert SECRET not in str(caught.value)
 
 
 def test_a_role_bound_to_nothing_is_refused() -> None:
-    with pytest.raises(BindingRefused, match="LOOP_BINDINGS: the role 'chat' is bound to 'teams'.*slack"):
+    with pytest.raises(BindingRefused, match=r"LOOP_BINDINGS: the role 'chat' is bound to 'teams'.*slack"):
         bind_roles(settings_of(Path("state"), bindings={"chat": "teams"}))
 
 
@@ -171,5 +171,5 @@ def test_paths_follow_the_state_folder() -> None:
 
 
 def test_a_warehouse_that_the_dagster_side_cannot_read_says_so() -> None:
-    with pytest.raises(ValueError, match="LOOP_WAREHOUSE=snowflake: .* use duckdb or postgres"):
+    with pytest.raises(ValueError, match=r"LOOP_WAREHOUSE=snowflake: .* use duckdb or postgres"):
         _ = settings_of(Path("state"), warehouse="snowflake").warehouse_target
