@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.text import Text
 
+from dagster_project.cli import analyst
+from dagster_project.cli.terminal import console
 from dagster_project.contracts.catalog import CatalogRefused
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable
 from dagster_project.land.report import LandingError
@@ -47,10 +48,6 @@ class Loopctl(click.Group):
             raise click.ClickException(str(error)) from error
 
 
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-
-
 @click.group(cls=Loopctl, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--state", type=click.Path(path_type=Path), help="The state's folder, instead of LOOP_STATE_DIR or .loop."
@@ -67,14 +64,14 @@ def prepare() -> None:
     """Parse the dbt project and compile the catalog; says what is quarantined and why."""
     from dagster_project.prepare import prepare as compile_now
 
-    console = _console()
-    with console.status("dbt parse"):
+    shown = console()
+    with shown.status("dbt parse"):
         catalog = compile_now(settings())
-    console.print(Text(f"catalog: {len(catalog.signals)} signals: {', '.join(catalog.signals) or 'none'}"))
+    shown.print(Text(f"catalog: {len(catalog.signals)} signals: {', '.join(catalog.signals) or 'none'}"))
     for quarantined in catalog.quarantined.values():
-        console.print(Text(f"quarantined: {quarantined.name}", style="bold red"))
+        shown.print(Text(f"quarantined: {quarantined.name}", style="bold red"))
         for problem in quarantined.problems:
-            console.print(Text(f"  {problem}"))
+            shown.print(Text(f"  {problem}"))
     if catalog.quarantined:
         sys.exit(1)
 
@@ -99,14 +96,14 @@ def land(is_generated: bool, folder: Path | None, day: int, customers: int, seed
     moment = (as_of or datetime.now(UTC)).replace(tzinfo=UTC)
     settings().state_dir.mkdir(parents=True, exist_ok=True)
     target = settings().warehouse_target
-    console = _console()
-    with console.status("landing"):
+    shown = console()
+    with shown.status("landing"):
         if folder is not None:
             report = import_files(target, folder, moment)
         else:
             company = GeneratedCompany(seed=seed, customers=customers, day=day, as_of=moment)
             report = generate(target, company)
-    print_landing(console, report)
+    print_landing(shown, report)
 
 
 @main.command()
@@ -124,16 +121,16 @@ def tick(no_build: bool) -> None:
     from dagster_project.prepare import prepare_if_stale
     from dagster_project.runtime import surroundings_for
 
-    console = _console()
+    shown = console()
 
     def say(text: str) -> None:
-        console.print(Text(text))
+        shown.print(Text(text))
 
     catalog = prepare_if_stale(settings())
     is_built = True
     if not no_build:
         try:
-            with console.status("dbt build"):
+            with shown.status("dbt build"):
                 say(f"dbt build: {build_signals(settings())}")
             for line in landing_accounts(settings()):
                 say(line)
@@ -158,7 +155,7 @@ def demo(customers: int, seed: int) -> None:
     """Two days of the generated company through the whole loop, against the sandbox."""
     from dagster_project.cli.demo import run_demo
 
-    if not run_demo(_console(), customers, seed):
+    if not run_demo(console(), customers, seed):
         sys.exit(1)
 
 
@@ -168,7 +165,7 @@ def dev(port: int) -> None:
     """The sandbox and `dagster dev` together, until Ctrl-C."""
     from dagster_project.cli.development import run_development
 
-    sys.exit(run_development(_console(), port))
+    sys.exit(run_development(console(), port))
 
 
 @main.command()
@@ -190,8 +187,8 @@ def status(as_json: bool, is_proven: bool) -> None:
         laws = [{"law": p.law, "checked": p.checked, "broken": p.broken, "examples": p.examples} for p in proofs]
         click.echo(json.dumps({**found.as_json(), "laws": laws}, default=str, indent=2))
     else:
-        print_funnel(_console(), found)
-        print_proofs(_console(), proofs)
+        print_funnel(console(), found)
+        print_proofs(console(), proofs)
     sys.exit(0 if holds and (is_proven or found.is_well) else 1)
 
 
@@ -209,7 +206,7 @@ def explain(subject: str, show_personal_data: bool) -> None:
         lines = tell(connection, around.catalog, subject, show_personal_data)
     if not lines:
         raise click.ClickException(f"the ledger knows no entity, event, action or group {subject!r}")
-    print_story(_console(), lines)
+    print_story(console(), lines)
 
 
 @main.command()
@@ -219,9 +216,9 @@ def held(show_personal_data: bool) -> None:
     from dagster_project.runtime import surroundings
     from dagster_project.verify.guarded import held_lines
 
-    console = _console()
+    shown = console()
     for line in held_lines(surroundings().database, surroundings().catalog, show_personal_data):
-        console.print(Text(line), soft_wrap=True)
+        shown.print(Text(line), soft_wrap=True)
 
 
 def _lever(name: str, summary: str, asks: bool = False) -> None:
@@ -271,9 +268,9 @@ def _ask_before_sending(selection: Selection, is_sure: bool) -> None:
     from dagster_project.runtime import surroundings
     from dagster_project.verify.guarded import held_lines
 
-    console = _console()
+    shown = console()
     for line in held_lines(surroundings().database, surroundings().catalog, True, selection):
-        console.print(Text(line), soft_wrap=True)
+        shown.print(Text(line), soft_wrap=True)
     if not is_sure:
         click.confirm("Let this be sent?", abort=True)
 
@@ -347,3 +344,7 @@ def fit_churn(threshold: float) -> None:
         click.echo(str(fit_churn_scorecard(settings().warehouse_target, seed, threshold)))
     except FitError as error:
         raise click.ClickException(str(error)) from error
+
+
+for command in (analyst.new, analyst.validate, analyst.preview, analyst.go_live, analyst.go_shadow):
+    main.add_command(command)

@@ -10,11 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool, StrictFloat, StrictInt, model_validator
+from pydantic import (
+    AllowInfNan,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    model_validator,
+)
 
 from dagster_project.contracts.vocabulary import Severity
 
-Scalar = StrictBool | StrictInt | StrictFloat | str
+Finite = Annotated[StrictFloat, AllowInfNan(False)]  # the catalog is JSON, which has no other numbers
+Scalar = StrictBool | StrictInt | Finite | str
 
 
 class FieldReference(BaseModel):
@@ -33,7 +43,7 @@ def _number_or_severity(value: Any) -> Any:
     return value
 
 
-Threshold = Annotated[StrictInt | StrictFloat | Severity | FieldReference, BeforeValidator(_number_or_severity)]
+Threshold = Annotated[StrictInt | Finite | Severity | FieldReference, BeforeValidator(_number_or_severity)]
 
 
 class Comparison(BaseModel):

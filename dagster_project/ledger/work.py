@@ -31,7 +31,7 @@ class StepResult:
     result: Mapping[str, str]
 
     def as_scope(self) -> dict[str, Any]:
-        return {"external_id": self.external_id, "url": self.url, "result": dict(self.result)}
+        return {"external_id": self.external_id, "url": self.url, "result": self.result}
 
 
 @dataclass(frozen=True)

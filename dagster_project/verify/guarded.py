@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from dagster_project.contracts.catalog import Catalog
 from dagster_project.ledger.controls import Selection, selected
 from dagster_project.ledger.database import Database
-from dagster_project.ledger.schema import actions, requests
+from dagster_project.ledger.schema import actions, builds, requests
 
 
 def read_guarded(database: Database) -> list[str]:
@@ -47,3 +47,17 @@ def held_lines(
             yield f"    would send {row.operation}: {row.arguments_json}"
         elif row.arguments_json:
             yield f"    would send {row.operation}: (holds personal data; --show-personal-data shows it)"
+
+
+def shadow_lines(database: Database, signal: str) -> Iterator[str]:
+    """What a signal in shadow has planned so far, by build and step."""
+    with database.reading() as connection:
+        rows = connection.execute(
+            select(builds.c.build_no, builds.c.data_as_of, actions.c.kind, actions.c.step, func.count().label("n"))
+            .join(builds, builds.c.build_id == actions.c.build_id)
+            .where(actions.c.signal == signal, actions.c.reason == "shadow", actions.c.is_group.is_(False))
+            .group_by(builds.c.build_no, builds.c.data_as_of, actions.c.kind, actions.c.step)
+            .order_by(builds.c.build_no, actions.c.kind, actions.c.step)
+        ).all()
+    for row in rows:
+        yield f"build {row.build_no}, data as of {row.data_as_of:%Y-%m-%d %H:%M}: {row.n} x {row.step} on {row.kind}"

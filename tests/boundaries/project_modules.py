@@ -24,7 +24,7 @@ class Module:
         return self.name.split(".")[1] if "." in self.name else ""
 
     def imports(self, is_at_load: bool = False) -> set[str]:
-        """The modules that are imported anywhere in this one, or only by loading it; relative ones do not exist here."""
+        """The modules that are imported anywhere in this one, or only by loading it; none is relative."""
         nodes = _loaded(self.tree) if is_at_load else ast.walk(self.tree)
         found: set[str] = set()
         for node in nodes:

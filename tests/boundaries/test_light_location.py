@@ -14,7 +14,8 @@ from dagster_project.settings import PROJECT_ROOT
 
 HEAVY = (
     "dbt", "dagster_dbt", "pandas", "numpy", "aiohttp", "slack_sdk", "duckdb", "psycopg2", "alembic", "starlette",
-    "uvicorn", "sklearn", "aiosmtpd", "dagster_project.transform", "dagster_project.land", "dagster_project.sandbox.server",
+    "uvicorn", "sklearn", "aiosmtpd", "dagster_project.transform", "dagster_project.land",
+    "dagster_project.sandbox.server",
 )  # fmt: skip
 PROGRAM = """
 import json, sys

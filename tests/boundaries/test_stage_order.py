@@ -15,7 +15,9 @@ STAGES = (
     {"ledger"},
     {"respond"},
     {"verify"},
-    {"prepare", "runtime"},
+    {"prepare"},
+    {"runtime"},
+    {"preview"},
     {"transform", "activate", "cli"},
 )
 # What a module may import besides earlier stages and its own.
@@ -59,8 +61,6 @@ def test_every_part_of_the_project_has_its_stage() -> None:
 def test_no_stage_imports_a_later_one(part: str) -> None:
     earlier = {other for level, parts in enumerate(STAGES) if level < level_of(part) for other in parts}
     allowed = earlier | {part} | ALLOWED_BESIDE.get(part, set())
-    if part in ("prepare", "runtime"):
-        allowed |= {"prepare"}
     for module in of_part(part):
         beyond = module.project_imports() - allowed
         if module.name.startswith(f"{PACKAGE}.respond.destinations"):

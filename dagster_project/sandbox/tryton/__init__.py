@@ -17,7 +17,7 @@ from dagster_project.sandbox.tryton.fields import Model
 from dagster_project.sandbox.tryton.models import PURCHASE_TRANSITIONS, REGISTRY
 from dagster_project.sandbox.tryton.records import Records
 from dagster_project.sandbox.tryton.sessions import Sessions
-from dagster_project.sandbox.tryton.wire import HttpRefusal, ServerError, UserError, decoded, encoded
+from dagster_project.sandbox.tryton.wire import HttpRefusal, LoginAsked, ServerError, UserError, decoded, encoded
 from dagster_project.sandbox.world import World
 
 SERVER_VERSION = "8.2.1"
@@ -58,22 +58,17 @@ class Tryton:
 
     def answer(self, call: Call) -> Reply:
         """The result, the error inside a 200, or a bare status."""
-        if call.method != "POST" or not call.path.endswith("/rpc/"):
-            return Reply(404, b"", content_type="text/html")
         try:
-            request = call.json()
-        except MalformedBody:
-            return Reply(400, b"", content_type="text/html")
-        if not isinstance(request, dict) or not isinstance(request.get("params"), list):
-            return Reply(400, b"", content_type="text/html")
+            request = _request_of(call)
+        except HttpRefusal as refusal:
+            return _refusal_reply(refusal)
         try:
             with self._world.store.change():
-                result = self._dispatch(call, str(request.get("method")), decoded(request["params"]))
-        except (UserError, ServerError) as error:
+                result = self._dispatch(call, str(request["method"]), decoded(request["params"]))
+        except (UserError, ServerError, LoginAsked) as error:
             return json_reply(200, {"id": request.get("id"), "error": error.arguments})
         except HttpRefusal as refusal:
-            headers = {"WWW-Authenticate": 'Basic realm="Tryton"'} if refusal.status == 401 else {}
-            return Reply(refusal.status, b"", headers, "text/html")
+            return _refusal_reply(refusal)
         return json_reply(200, {"id": request.get("id"), "result": encoded(result)})
 
     def _dispatch(self, call: Call, method: str, parameters: list[Any]) -> Any:
@@ -81,7 +76,7 @@ class Tryton:
         if not database:
             return self._server_method(method)
         if database != TRYTON_DATABASE:
-            raise HttpRefusal(404)
+            raise HttpRefusal(404, "The requested URL was not found on the server.")
         if method == "common.db.login":
             return self._login(*parameters)
         authorization = call.headers.get("authorization")
@@ -105,12 +100,14 @@ class Tryton:
 
     def _login(self, user: Any, parameters: Any = None, *_language: Any) -> list[Any]:
         if not isinstance(user, str):
-            raise HttpRefusal(400)
+            raise HttpRefusal(400, "The user is no text")
         user_id = next(iter(self._records.search(_USER, [["login", "=", user]])), 0)
         password = parameters.get("password") if isinstance(parameters, dict) else None
+        if password is None:
+            raise LoginAsked("password", f"Password for {user}")
         token = self.sessions.login(user, password, user_id, self._world.clock())
         if token is None:
-            raise HttpRefusal(401)
+            raise HttpRefusal(401, "The server could not verify that you are authorized to access the URL requested.")
         return [user_id, token, None]
 
     def _model_method(self, method: str, parameters: list[Any], user_id: int) -> Any:
@@ -122,12 +119,12 @@ class Tryton:
         if model is _USER and name == "get_preferences":
             return self._preferences(user_id)
         if not parameters or not isinstance(parameters[-1], dict):
-            raise ServerError("Missing context argument")
+            raise HttpRefusal(422, "Missing context argument")
         *arguments, context = parameters
         if name in model.buttons:
             return self._button(model, name, arguments[0])
         if name not in self._methods:
-            raise HttpRefusal(403)
+            raise HttpRefusal(403, "You don&#39;t have the permission to access the requested resource.")
         try:
             return self._methods[name](model, context, *arguments)
         except TypeError as error:
@@ -183,11 +180,9 @@ class Tryton:
         self._records.delete(model, ids)
 
     def _button(self, model: Model, name: str, ids: Any) -> None:
-        """A workflow transition; records whose state does not allow it are left alone, as trytond's Workflow does."""
+        """A workflow transition, refused where the client would not show its button."""
         allowed_from, state = PURCHASE_TRANSITIONS[name]
-        for record_id, record in self._records.require(model, ids, "write to").items():
-            if record.data.get("state") not in allowed_from:
-                continue
+        for record_id, record in self._records.pressable(model, name, ids, allowed_from).items():
             data = record.data | {"state": state}
             if name == "quote" and not data.get("number"):
                 data["number"] = str(record_id)
@@ -201,3 +196,27 @@ class Tryton:
     def refused(self, code: str) -> Reply:
         """A business error inside a 200."""
         return json_reply(200, {"id": None, "error": ["UserError", [code, "", None]]})
+
+
+def _request_of(call: Call) -> dict[str, Any]:
+    """The JSON-RPC request of a call. Raises HttpRefusal for what is none."""
+    if call.method != "POST" or not call.path.endswith("/rpc/"):
+        raise HttpRefusal(405, "The method is not allowed for the requested URL.")
+    if not call.headers.get("content-type", "").startswith("application/json"):
+        raise HttpRefusal(400, "Not a RPC request")
+    try:
+        request = call.json()
+    except MalformedBody:
+        request = None
+    if not isinstance(request, dict) or "method" not in request:
+        raise HttpRefusal(400, "Unable to get RPC method")
+    if not isinstance(request.get("params"), list):
+        raise HttpRefusal(400, "Unable to get RPC params")
+    return request
+
+
+def _refusal_reply(refusal: HttpRefusal) -> Reply:
+    """A 401 without a page is an ended session, with which the real server also sends a challenge."""
+    is_ended = refusal.status == 401 and not refusal.said
+    headers = {"WWW-Authenticate": 'Basic realm="Tryton"'} if is_ended else {}
+    return Reply(refusal.status, refusal.page(), headers, "text/html; charset=utf-8")

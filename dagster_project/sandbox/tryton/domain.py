@@ -74,6 +74,8 @@ def _clause(model: Model, clause: list[Any]) -> Sql:
         return _through(model, name, field, ["rec_name", operator, value])
     if field.kind == "multiselection" and operator in ("in", "not in"):
         return _contains(name, operator, value)
+    if field.kind == "char" and isinstance(value, str):
+        value = value.strip()  # as in the records themselves
     return _comparison(_column(name, field), operator, value)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 Kind = Literal[
     "char",
+    "text",
     "integer",
     "float",
     "numeric",
@@ -26,7 +27,11 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Field:
-    """One field. `target` is a model (relations) or a dotted path (related); `inverse` the many2one of a one2many."""
+    """One field.
+
+    `target` is a model (relations) or a dotted path (related); `inverse` the many2one of a one2many; `digits` the most
+    decimal places of a number; `is_given` says that the server alone sets it.
+    """
 
     kind: Kind
     label: str
@@ -36,6 +41,8 @@ class Field:
     is_unique: bool = False
     options: tuple[str, ...] = ()
     default: Any = None
+    digits: int | None = None
+    is_given: bool = False
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ class Stored:
 
 _PLAIN: dict[str, tuple[type, ...]] = {
     "char": (str,),
+    "text": (str,),
     "integer": (int,),
     "float": (int, float),
     "boolean": (bool, int),
@@ -45,6 +46,8 @@ def stored_value(field: Field, value: Any) -> Any:
         return value.isoformat()
     if field.kind == "timedelta" and isinstance(value, timedelta):
         return value.total_seconds()
+    if field.kind == "char" and isinstance(value, str):
+        return value.strip()
     if isinstance(value, _PLAIN.get(field.kind, ())):
         return value
     raise ServerError(f'The value "{value!r}" of field "{field.label}" has the wrong type')

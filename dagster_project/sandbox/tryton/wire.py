@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any
 
 
@@ -20,19 +21,36 @@ class UserError(Exception):
 
 
 class ServerError(Exception):
-    """Something the real server would crash on (unknown field): an `error` member of message and traceback."""
+    """Something the real server would crash on (unknown field): an `error` member of message and an empty traceback."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        self.arguments = [message, f"Traceback (most recent call last):\n  ...\n{message}\n"]
+        self.arguments = [message, ""]
+
+
+class LoginAsked(Exception):
+    """A sign-in that lacks a secret: answered as HTTP 200 with an `error` member that says what to ask the user for."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.arguments = ["LoginException", [name, message, "password"]]
 
 
 class HttpRefusal(Exception):
-    """A call that is refused with a bare HTTP status."""
+    """A call that is refused with an HTTP status and, but for an ended session, a page that says so."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, said: str = "") -> None:
         super().__init__(f"HTTP {status}")
         self.status = status
+        self.said = said
+
+    def page(self) -> bytes:
+        """The page, as Werkzeug words it."""
+        if not self.said:
+            return b""
+        title = f"{self.status} {HTTPStatus(self.status).phrase}"
+        heading = title.partition(" ")[2]
+        return f"<!doctype html>\n<html lang=en>\n<title>{title}</title>\n<h1>{heading}</h1>\n<p>{self.said}</p>\n".encode()
 
 
 def decoded(value: Any) -> Any:

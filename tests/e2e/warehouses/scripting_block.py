@@ -15,7 +15,10 @@ from typing import Any
 from sqlglot.dialects.snowflake import Snowflake
 from sqlglot.tokens import TokenType
 
-EXECUTE_IMMEDIATE = re.compile(r"\s*execute\s+immediate\s+\$\$(?P<block>.*)\$\$\s*;?\s*\Z", re.IGNORECASE | re.DOTALL)
+_COMMENTS = r"(?:\s|/\*(?:(?!\*/).)*\*/)*"  # dbt adds one that names the model
+EXECUTE_IMMEDIATE = re.compile(
+    rf"{_COMMENTS}execute\s+immediate\s+\$\$(?P<block>.*)\$\${_COMMENTS};?{_COMMENTS}\Z", re.IGNORECASE | re.DOTALL
+)
 _EXCEPTION = re.compile(r"(\w+)\s+exception\s*\(\s*(-\d+)\s*,\s*'((?:[^']|'')*)'\s*\)\Z", re.IGNORECASE | re.DOTALL)
 _VARIABLE = re.compile(r"(\w+)\s+integer\Z", re.IGNORECASE)
 _SELECT_INTO = re.compile(r"(select\b.*?)\binto\s+:(\w+)\b(.*)\Z", re.IGNORECASE | re.DOTALL)

@@ -22,7 +22,7 @@ numbers = st.integers(-(10**12), 10**12) | st.floats(allow_nan=False, allow_infi
 thresholds: st.SearchStrategy[Any] = (
     numbers | st.sampled_from([s.value for s in Severity]) | st.just({"field": "other"})
 )
-scalars = st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
+scalars = st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5)
 comparisons = st.fixed_dictionaries(
     {},
     optional={

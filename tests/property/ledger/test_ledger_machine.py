@@ -94,23 +94,20 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # --- the warehouse
 
-    @rule(
-        entities=st.sets(st.sampled_from(ENTITIES), min_size=1),
-        severity=st.sampled_from((Severity.LOW, Severity.HIGH)),
-        leaves=st.booleans(),
-    )
-    def build(self, entities: set[str], severity: Severity, leaves: bool) -> None:
-        self.bench.take_in(*(self._next(entity, severity, leaves) for entity in sorted(entities)))
+    @rule(moves=st.dictionaries(st.sampled_from(ENTITIES), st.integers(0, 3), min_size=1))
+    def build(self, moves: dict[str, int]) -> None:
+        self.bench.take_in(*(self._next(entity, move) for entity, move in sorted(moves.items())))
 
-    def _next(self, entity: str, severity: Severity, leaves: bool) -> Happening:
+    def _next(self, entity: str, move: int) -> Happening:
+        """A flagged entity leaves for the move 0 and gets worse for any other, as long as it can."""
         episode, row = self.warehouse[entity], {"owner": OWNER[entity]}
         if episode.severity is None:
-            episode.number, episode.severity = episode.number + 1, severity
-            return Happening(entity, Kind.OPENED, episode.number, severity, row)
-        if leaves or episode.severity is Severity.CRITICAL:
+            episode.number, episode.severity = episode.number + 1, list(Severity)[move]
+            return Happening(entity, Kind.OPENED, episode.number, episode.severity, row)
+        if move == 0 or episode.severity is Severity.CRITICAL:
             before, episode.severity = episode.severity, None
             return Happening(entity, Kind.RESOLVED, episode.number, before, row)
-        episode.severity = Severity.HIGH if episode.severity is Severity.LOW else Severity.CRITICAL
+        episode.severity = list(Severity)[episode.severity.rank]
         return Happening(entity, Kind.ESCALATED, episode.number, episode.severity, row)
 
     # --- runs
@@ -127,25 +124,18 @@ class LedgerMachine(RuleBasedStateMachine):
         return data.draw(st.sampled_from(self.runs), label="run")
 
     @precondition(lambda self: self.runs)
-    @rule(data=st.data())
-    def render(self, data: st.DataObject) -> None:
-        held = self._run(data).held
-        self.bench.render(held, self.bench.ready(held))
-
-    @precondition(lambda self: any(not run.under_way for run in self.runs))
-    @rule(data=st.data())
-    def begin(self, data: st.DataObject) -> None:
-        run = data.draw(st.sampled_from([run for run in self.runs if not run.under_way]), label="run")
-        run.under_way = self.bench.begin(run.held)
-        self._assert_in_order(run.under_way)
-
-    @precondition(lambda self: self.runs)
     @rule(data=st.data(), answer=st.sampled_from((DELIVERED, DELIVERED, FAILED, REJECTED, UNKNOWN, LIMITED)))
-    def answer(self, data: st.DataObject, answer: Outcome) -> None:
+    def work(self, data: st.DataObject, answer: Outcome) -> None:
+        """The calls under way are answered and the next ones begin; some are rendered only."""
         run = self._run(data)
         self._take_effect(data, run.under_way, answer)
         self.bench.settle(run.held, run.under_way, answer)
         run.under_way = []
+        if data.draw(st.booleans(), label="goes on"):
+            run.under_way = self.bench.begin(run.held)
+            self._assert_in_order(run.under_way)
+        else:
+            self.bench.render(run.held, self.bench.ready(run.held))
 
     @precondition(lambda self: any(not run.under_way for run in self.runs))
     @rule(data=st.data())
@@ -172,48 +162,38 @@ class LedgerMachine(RuleBasedStateMachine):
         self._take_effect(data, run.under_way, DELIVERED)
         self.bench.settle(run.held, run.under_way, DELIVERED)
 
-    @precondition(lambda self: self.runs)
-    @rule(data=st.data())
-    def renew(self, data: st.DataObject) -> None:
-        renew(self.database, self._run(data).held, LEASE)
-
-    @rule(seconds=st.sampled_from((1, 40, 301, 4000)))
-    def time_passes(self, seconds: float) -> None:
+    @rule(seconds=st.sampled_from((1, 40, 301, 4000)), renews=st.booleans())
+    def time_passes(self, seconds: float, renews: bool) -> None:
         self.clock.step(seconds)
+        for run in self.runs if renews else ():
+            renew(self.database, run.held, LEASE)
 
     # --- people
 
-    @rule(subject=st.sampled_from(SUBJECTS))
-    def pause(self, subject: str) -> None:
-        pause(self.database, subject, ADA)
+    @rule(data=st.data(), lever=st.sampled_from(("approve", "approve all", "reject", "replay", "discard", "pause")))
+    def somebody_decides(self, data: st.DataObject, lever: str) -> None:
+        self.resume_all()
+        if lever == "pause":
+            pause(self.database, data.draw(st.sampled_from(SUBJECTS), label="subject"), ADA)
+        elif lever == "approve all":
+            approve(self.database, Selection(signal=SIGNAL.name), ADA)
+        else:
+            self._decide_on_one(data, lever)
 
-    @rule()
+    def _decide_on_one(self, data: st.DataObject, lever: str) -> None:
+        act, states = {
+            "approve": (approve, ("held",)),
+            "reject": (reject, ("held",)),
+            "replay": (replay, ("dead",)),
+            "discard": (discard, ("waiting", "dead")),
+        }[lever]
+        rows = [row for row in self.bench.rows() if row.state in states and row.reason != "unknown_outcome"]
+        if rows:
+            act(self.database, Selection(ids=(data.draw(st.sampled_from(rows), label="row").action_id,)), ADA)
+
     def resume_all(self) -> None:
         for subject in SUBJECTS:
             resume(self.database, subject, ADA)
-
-    @rule(lever=st.sampled_from((approve, reject)), data=st.data())
-    def decide_on_one(self, lever: object, data: st.DataObject) -> None:
-        held = [row for row in self.bench.rows(state="held") if row.reason != "unknown_outcome"]
-        if held:
-            chosen = data.draw(st.sampled_from(held), label="held")
-            lever(self.database, Selection(ids=(chosen.action_id,)), ADA)  # type: ignore[operator]
-
-    @rule()
-    def approve_all(self) -> None:
-        approve(self.database, Selection(signal=SIGNAL.name), ADA)
-
-    @rule(data=st.data())
-    def replay_dead(self, data: st.DataObject) -> None:
-        dead = self.bench.rows(state="dead")
-        if dead:
-            replay(self.database, Selection(ids=(data.draw(st.sampled_from(dead), label="dead").action_id,)), ADA)
-
-    @rule(data=st.data())
-    def discard_one(self, data: st.DataObject) -> None:
-        rows = [row for row in self.bench.rows() if row.state in ("waiting", "dead")]
-        if rows:
-            discard(self.database, Selection(ids=(data.draw(st.sampled_from(rows), label="row").action_id,)), ADA)
 
     # --- the sink
 
@@ -262,7 +242,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for _ in range(60):
             self.clock.step(5000)
             self._ask_about_unknown()
-            self.approve_all()
+            approve(self.database, Selection(signal=SIGNAL.name), ADA)
             replay(self.database, Selection(reason="need_dead", signal=SIGNAL.name), ADA)
             for row in self.bench.rows(state="dead"):
                 replay(self.database, Selection(ids=(row.action_id,)), ADA)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from unit.cli.calling import Loopctl
 from unit.contracts.prepared_project import prepared_project
 
 from dagster_project import runtime
 from dagster_project.cli.main import main
 from dagster_project.settings import settings
-
-Loopctl = Callable[..., Result]
 
 
 def _forget() -> None:

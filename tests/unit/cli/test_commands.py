@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from unit.cli.conftest import Loopctl
+from unit.cli.calling import Loopctl
 from unit.contracts.prepared_project import prepared_project
 
 from dagster_project.cli.main import main
@@ -185,7 +185,7 @@ def test_a_subject_that_there_is_not_cannot_be_paused(prepared_loopctl: Loopctl,
 def test_a_lever_without_a_selection_changes_nothing(prepared_loopctl: Loopctl, lever: str) -> None:
     result = prepared_loopctl(lever, "--why", "x")
     assert result.exit_code == 2
-    assert "say which: ids, a signal, a destination or a reason. Nothing was changed." in result.output
+    assert "say which: ids, a signal, a destination, a reason or a time range. Nothing was changed." in result.output
 
 
 @pytest.mark.parametrize("lever", [*LEVERS, "pause", "resume"])
@@ -196,10 +196,26 @@ def test_a_lever_wants_a_reason(prepared_loopctl: Loopctl, lever: str) -> None:
 
 
 @pytest.mark.parametrize("lever", LEVERS)
-def test_a_lever_that_finds_nothing_says_so(prepared_loopctl: Loopctl, lever: str) -> None:
-    result = prepared_loopctl(lever, "--signal", "deal_won", "--why", "x", "--who", "me")
+@pytest.mark.parametrize("chosen", [("--signal", "deal_won"), ("--since", "2026-11-01"), ("--reason", "volume_guard")])
+def test_a_lever_that_finds_nothing_says_so(prepared_loopctl: Loopctl, lever: str, chosen: tuple[str, str]) -> None:
+    result = prepared_loopctl(lever, *chosen, "--why", "x", "--who", "me", "--yes")
     assert result.exit_code == 0
     assert result.output == f"{lever}: 0 actions and groups\n"
+
+
+def test_an_approval_asks_and_no_is_no(prepared_loopctl: Loopctl) -> None:
+    result = prepared_loopctl("approve", "--signal", "deal_won", "--why", "x", input="n\n")
+    assert result.exit_code == 1
+    assert "Let this be sent?" in result.output
+    assert "actions and groups" not in result.output
+
+
+def test_stop_all_stops_and_resume_all_goes_on(prepared_loopctl: Loopctl) -> None:
+    assert "everything is stopped; `loopctl resume all` goes on" in prepared_loopctl("stop-all", "--why", "x").output
+    assert "stopped already" in prepared_loopctl("stop-all", "--why", "x").output
+    assert prepared_loopctl("status").exit_code == 1
+    assert prepared_loopctl("resume", "all", "--why", "x").output == "all goes on\n"
+    assert prepared_loopctl("status").exit_code == 0
 
 
 def test_nobody_of_that_name_is_no_story(prepared_loopctl: Loopctl) -> None:

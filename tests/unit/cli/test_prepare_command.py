@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from unit.cli.conftest import Loopctl
+from unit.cli.calling import Loopctl
 from unit.contracts.spec_samples import SIGNAL_YML
 
 from dagster_project.contracts.catalog import CatalogRefused
@@ -53,7 +53,7 @@ def test_broken_signals_are_named_and_the_others_stay(loopctl: Loopctl, signals:
     output = told(result.output)
     assert "catalog: 4 signals: customer_churn_risk, deal_won, invoice_overdue, product_low_stock" in output
     for part in (
-        "quarantined: a_view models/signals/finance/a_view.yml:5: config.materialized: a signal is materialized as a table",
+        "quarantined: a_view models/signals/finance/a_view.yml:5: config.materialized: a signal is materialized as a",
         "models/signals/finance/misspelt.yml:9: fresh_witin: unknown key 'fresh_witin' -> did you mean 'fresh_within'?",
         "models/signals/finance/without_column.yml:12: columns: the column 'score' is missing",
         "models/signals/finance/without_yaml.sql: this signal has no YAML file -> add without_yaml.yml beside it",

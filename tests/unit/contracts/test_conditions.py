@@ -115,6 +115,8 @@ def test_what_is_not_a_number(value: Any) -> None:
         ({"score": {"at_least": "0.9"}}, "is text; a threshold is a number without quotes"),
         ({"severity": {"at_least": "hihg"}}, "low, medium, high, critical"),
         ({"score": {}}, "an empty comparison"),
+        ({"score": {"above": float("inf")}}, "finite number"),
+        ({"score": [float("nan")]}, "finite number"),
         ({"score": {"atleast": 1}}, "Extra inputs are not permitted"),
         ({"score": {"above": {"feild": "row.x"}}}, "Extra inputs are not permitted"),
     ],

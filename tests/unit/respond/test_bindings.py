@@ -90,7 +90,9 @@ def test_a_value_of_the_wrong_kind_is_refused_without_being_shown(name: str, val
 
 
 def test_a_destination_that_there_is_not_is_refused_and_not_taken_for_the_sandbox() -> None:
-    with pytest.raises(BindingRefused, match=r"LOOP_DESTINATIONS__HUBSPT__.*no destination 'hubspt'.*hubspot") as caught:
+    with pytest.raises(
+        BindingRefused, match=r"LOOP_DESTINATIONS__HUBSPT__.*no destination 'hubspt'.*hubspot"
+    ) as caught:
         bind_roles(bound(hubspt={"token": SECRET}))
     assert SECRET not in str(caught.value)
 

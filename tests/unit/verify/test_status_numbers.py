@@ -71,9 +71,23 @@ def test_a_wave_beyond_the_guard_is_held_and_told(ledger: SmallLedger) -> None:
     ledger.build(1)
     ledger.build(2, *(f"c{i}" for i in range(501)))
     assert dict(churn(ledger).reasons["held"]) == {"volume_guard": 3 * 501}
-    lines = list(held_lines(ledger.database))
+    lines = list(held_lines(ledger.database, ledger.catalog))
     assert len(lines) == 3 * 501
     assert "volume_guard. 501 opened in one build, the guard lets 500 pass" in lines[0]
+
+
+def test_a_request_that_is_held_is_shown_without_what_is_personal(ledger: SmallLedger) -> None:
+    ledger.build(1)
+    ledger.build(2, "b")
+    ledger.deliver("add_to_campaign", Verdict.UNKNOWN, reason="reply_lost")
+    with ledger.database.writing() as connection:
+        connection.exec_driver_sql("update actions set state = 'held', reason = 'x' where step = 'add_to_campaign'")
+    hidden = "\n".join(held_lines(ledger.database, ledger.catalog))
+    assert "would send add_to_campaign: (holds personal data; --show-personal-data shows it)" in hidden
+    assert "ada@example.com" not in hidden
+    assert "ada@example.com" in "\n".join(held_lines(ledger.database, ledger.catalog, shows_personal_data=True))
+    unknown = ledger.catalog.model_copy(update={"signals": {}})
+    assert "ada@example.com" not in "\n".join(held_lines(ledger.database, unknown))
 
 
 def test_pauses_and_quarantine_are_no_state_to_leave_alone(ledger: SmallLedger) -> None:

@@ -1,0 +1,67 @@
+"""Checks every signal and playbook and tells all that is wrong at once, without touching what is in use."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from dagster_project.contracts.catalog import Catalog, Problem
+from dagster_project.contracts.playbook import Playbook
+from dagster_project.contracts.signal import SignalSpec
+from dagster_project.prepare import DbtCommand, compile_catalog
+from dagster_project.respond.playbook_files import read_playbooks
+from dagster_project.settings import Settings
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    signals: int
+    playbooks: int
+    problems: tuple[Problem, ...]
+    catalog: Catalog | None = None  # what was compiled; None where dbt could not parse
+
+
+def find_problems(settings: Settings) -> ValidationReport:
+    """Every problem of every signal and playbook. The catalog and the manifest in use stay as they are."""
+    playbooks = read_playbooks(settings.playbooks_dir)
+    found = {problem for problems in playbooks.problems.values() for problem in problems}
+    with tempfile.TemporaryDirectory() as folder:
+        apart = settings.model_copy(update={"state_dir": Path(folder), "duckdb_path": settings.duckdb_file})
+        parsed = DbtCommand(apart).run("parse", "--quiet")
+        if parsed.returncode != 0:
+            found.add(_dbt_problem(parsed.stdout + parsed.stderr))
+            return _report(None, len(playbooks.playbooks) + len(playbooks.problems), found)
+        manifest = json.loads(apart.manifest_file.read_text(encoding="utf-8"))
+        catalog = compile_catalog(manifest, apart)
+    found |= {problem for quarantined in catalog.quarantined.values() for problem in quarantined.problems}
+    return _report(catalog, len(playbooks.playbooks) + len(playbooks.problems), found)
+
+
+def _report(catalog: Catalog | None, playbooks: int, found: set[Problem]) -> ValidationReport:
+    signals = len(catalog.signals) + len(catalog.quarantined) if catalog else 0
+    ordered = sorted(found, key=lambda problem: (problem.file, problem.line or 0, problem.key))
+    return ValidationReport(signals, playbooks, tuple(ordered), catalog)
+
+
+def _dbt_problem(said: str) -> Problem:
+    """dbt refuses a project as a whole (a ref cycle, two models of one name, YAML that is none): its own words."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return Problem(
+        file="dbt_signals",
+        message="dbt cannot parse the project: " + " ".join(lines),
+        remedy="mend what dbt names; until then the catalog in use stays as it is",
+    )
+
+
+def write_schemas(folder: Path) -> list[Path]:
+    """JSON Schemas of a signal's meta and of a playbook, for editors that complete and check YAML."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, model in (("signal", SignalSpec), ("playbook", Playbook)):
+        file = folder / f"{name}.schema.json"
+        schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema(by_alias=True)}
+        file.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+        files.append(file)
+    return files
