@@ -1,4 +1,4 @@
-"""Writes the page that tells, for every signal, who is flagged, who owns it, and what is changed outside because of it."""
+"""Writes the page on all signals: who is flagged, who owns it, and what is changed outside because of it."""
 
 from __future__ import annotations
 

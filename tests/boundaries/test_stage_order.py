@@ -7,7 +7,7 @@ import ast
 import pytest
 from boundaries.project_modules import PACKAGE, Module, modules
 
-# Folder order is data order. A stage may import itself and what stands above it.
+# Folder order is data order. A part may import itself and what stands above it, nothing beside it.
 STAGES = (
     {"contracts"},
     {"settings"},
@@ -17,7 +17,7 @@ STAGES = (
     {"verify"},
     {"prepare"},
     {"runtime"},
-    {"preview"},
+    {"preview", "validate"},
     {"transform", "activate", "cli"},
 )
 # What a module may import besides earlier stages and its own.

@@ -6,24 +6,23 @@ import json
 from typing import Any
 
 from dagster_project.sandbox.store import now_text
-from dagster_project.sandbox.tryton.domain import domain_sql
+from dagster_project.sandbox.tryton.checks import RecordChecks
 from dagster_project.sandbox.tryton.fields import Field, Model
 from dagster_project.sandbox.tryton.models import REGISTRY
-from dagster_project.sandbox.tryton.reading import RecordReader
 from dagster_project.sandbox.tryton.values import Stored, stored_value
 from dagster_project.sandbox.tryton.wire import ServerError, UserError
 from dagster_project.sandbox.world import World
 
-_KEYS = ("reference", "number", "code", "comment")  # the fields that carry an idempotency key, first come first taken
-_NOTED = {"purchase.purchase", "project.work", "party.party", "product.product"}
-_UNIQUE_MESSAGES = {
-    ("party.party", "code"): "The code on party must be unique.",
-    ("project.work", "number"): "The number on work must be unique.",
-    ("res.user", "login"): "You can not have two users with the same login!",
+# the models whose changes are effects, each with the field that carries an idempotency key
+_KEY_OF = {
+    "purchase.purchase": "reference",
+    "project.work": "comment",
+    "party.party": "code",
+    "product.product": "code",
 }
 
 
-class Records(RecordReader):
+class Records(RecordChecks):
     """Reads and writes records of all models; with `is_counted` false its writes are no effects."""
 
     def __init__(self, world: World, *, is_counted: bool = True) -> None:
@@ -37,8 +36,9 @@ class Records(RecordReader):
         filled = self._defaults(model, context) | known
         self._complete(model, filled)
         relations = {name: filled.pop(name) for name in list(filled) if model.fields[name].kind == "one2many"}
-        self._check(model, filled, None)
         record_id = self._next_id(model)
+        self._complete_by_id(model, filled, record_id)
+        self.check(model, filled, record_id, is_new=True)
         data = {name: stored_value(model.fields[name], value) for name, value in filled.items() if value is not None}
         self._store.run(
             "insert into tryton_records values (?, ?, ?, ?, null)",
@@ -53,10 +53,11 @@ class Records(RecordReader):
         """Changes the given fields of the records. Raises UserError, ServerError."""
         known = self._known(model, values)
         found = self.require(model, ids, "write to")
+        self.check_writable(model, found.values(), known)
         relations = {name: known.pop(name) for name in list(known) if model.fields[name].kind == "one2many"}
         for record_id in ids:
             data = dict(found[record_id].data)
-            self._check(model, known, record_id)
+            self.check(model, known, record_id, is_new=False)
             for name, value in known.items():
                 field = model.fields[name]
                 if field.kind == "many2many":
@@ -77,11 +78,12 @@ class Records(RecordReader):
     def delete(self, model: Model, ids: list[int]) -> None:
         """Deletes records and what belongs to them. Raises UserError."""
         found = self.require(model, ids, "delete")
+        self.check_unused(model, ids)
         for record_id in ids:
             if model.name == "purchase.purchase" and found[record_id].data.get("state") not in ("cancelled",):
                 raise UserError(f'To delete purchase "{self.name_of(model, found[record_id])}" you must cancel it.')
             for field in model.fields.values():
-                if field.kind == "one2many":
+                if field.kind == "one2many" and field.target != model.name:
                     target = REGISTRY[field.target]
                     children = self.search(target, [[field.inverse, "=", record_id]])
                     if children:
@@ -90,9 +92,10 @@ class Records(RecordReader):
             self._note(model, record_id, "delete", found[record_id].data, is_created=False)
 
     def _note(self, model: Model, record_id: int, operation: str, data: dict[str, Any], *, is_created: bool) -> None:
-        if not self._is_counted or model.name not in _NOTED:
+        if not self._is_counted or model.name not in _KEY_OF:
             return
-        key = next((str(data[name]) for name in _KEYS if data.get(name) and name in model.fields), None)
+        given = data.get(_KEY_OF[model.name])
+        key = str(given) if given else None
         path = model.page.format(id=record_id) or None
         where = f"{model.name}/{record_id}"
         self._world.effect("tryton", f"{model.name}.{operation}", where, key=key, is_created=is_created, path=path)
@@ -115,7 +118,10 @@ class Records(RecordReader):
             raise ServerError(f"values are no mapping: {values!r}")
         for name in values:
             if name not in model.fields:
-                raise ServerError(f"'{model.name}' has no field '{name}'")
+                raise ServerError(f"'{name}'")
+            if model.fields[name].is_given:
+                label = model.fields[name].label
+                raise UserError(f'You are not allowed to modify the field "{label}" of "{model.label}".')
         ignored = ("function", "related")
         return {
             name: value for name, value in values.items() if model.fields[name].kind not in ignored and name != "id"
@@ -126,6 +132,11 @@ class Records(RecordReader):
         if "company" in model.fields and model.name != "res.user":
             given["company"] = context.get("company")
         return given
+
+    def _complete_by_id(self, model: Model, values: dict[str, Any], record_id: int) -> None:
+        """What a sequence of the real server gives, which here runs with the ids."""
+        if model.name == "project.work":
+            values["number"] = str(record_id)
 
     def _complete(self, model: Model, values: dict[str, Any]) -> None:
         """What the real models fill in themselves."""
@@ -142,43 +153,6 @@ class Records(RecordReader):
             template = self.stored(REGISTRY["product.template"], [values.get("template") or 0]).get(values["template"])
             prefix = template.data.get("code", "") if template else ""
             values["code"] = f"{prefix}{values.get('suffix_code') or ''}" or None
-
-    def _check(self, model: Model, values: dict[str, Any], record_id: int | None) -> None:
-        for name, field in model.fields.items():
-            is_absent = values.get(name) is None or values.get(name) == ""
-            if field.is_required and is_absent and (record_id is None or name in values):
-                raise UserError(f'A value is required for field "{field.label}" in "{model.label}".')
-            if name in values and not is_absent:
-                self._check_value(model, name, field, values[name], record_id)
-        if model.name == "purchase.line" and record_id is None:
-            self._check_line(model, values)
-
-    def _check_value(self, model: Model, name: str, field: Field, value: Any, record_id: int | None) -> None:
-        if field.kind == "many2one" and value not in self.stored(REGISTRY[field.target], [value]):
-            raise UserError(f'The value "{value}" for field "{field.label}" in "{model.label}" does not exist.')
-        if field.kind == "selection" and value not in field.options:
-            raise UserError(
-                f'The value "{value}" for field "{field.label}" in record "{record_id or -1}" of "{model.label}"'
-                " is not one of the allowed options."
-            )
-        if field.is_unique:
-            domain = [[name, "=", value], ["id", "!=", record_id or -1]]
-            if self._store.value(*_exists(model, domain)):
-                default = f"The {field.label.lower()} on {model.label.lower()} must be unique."
-                raise UserError(_UNIQUE_MESSAGES.get((model.name, name), default))
-
-    def _check_line(self, model: Model, values: dict[str, Any]) -> None:
-        purchase = self.stored(REGISTRY["purchase.purchase"], [values["purchase"]])[values["purchase"]]
-        if purchase.data.get("state") != "draft":
-            name = self.name_of(REGISTRY["purchase.purchase"], purchase)
-            raise UserError(f'You cannot add lines to purchase "{name}" because it is no longer in a draft state.')
-        if values.get("type") != "line":
-            return
-        for needed in ("quantity", "unit_price"):
-            if values.get(needed) is None:
-                raise UserError(f'A value is required for field "{model.fields[needed].label}" in "{model.label}".')
-        if values.get("product") and values.get("unit") is None:
-            raise UserError(f'A value is required for field "Unit" in "{model.label}".')
 
     def _command(self, field: Field, owner_id: int, commands: list[Any], context: dict[str, Any]) -> None:
         """Carries out x2many commands: create, add, remove, delete, write."""
@@ -200,11 +174,6 @@ class Records(RecordReader):
                     self.put(target, record_id, {k: v for k, v in record.data.items() if k != field.inverse})
             else:
                 raise ServerError(f"unknown command '{action}'")
-
-
-def _exists(model: Model, domain: list[Any]) -> tuple[str, list[Any]]:
-    condition, values = domain_sql(model, domain)
-    return f"select 1 from tryton_records where model = ? and {condition} limit 1", [model.name, *values]
 
 
 def _changed_ids(before: list[int], commands: Any) -> list[int]:

@@ -151,6 +151,7 @@ def test_totals_cover_what_was_looked_up_and_leave_out_what_was_not_found() -> N
     assert scope["group"]["qty"] == 3
     assert scope["group"]["open"] == {"quantity": 4.5}
     assert scope["group"]["count"] == 3
+    assert "reason" not in scope["group"]  # text has no sum
     assert len(scope["members"]) == 3
 
 
