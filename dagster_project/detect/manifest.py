@@ -19,8 +19,10 @@ CONTRACT_COLUMNS: dict[str, tuple[str, ...]] = {
     "severity": ("text", "varchar", "string", "character varying"),
     "score": ("double", "double precision", "float", "float8", "float64", "numeric", "decimal"),
     "reason": ("text", "varchar", "string", "character varying"),
-    "observed_at": ("timestamp", "timestamp without time zone", "timestamp_ntz", "timestamptz", "datetime"),
+    "observed_at": ("timestamptz", "timestamp with time zone", "timestamp_tz", "timestamp_ltz"),
 }
+# A moment that does not say its zone is another moment in another session; whoever reads the table would have to guess.
+CASTS = {"observed_at": "write {{ utc_moment('loaded_at') }} as observed_at in the SQL, so that the moment says its zone"}
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ def _contract_problems(node: Mapping[str, Any], yml_file: str, text: str) -> lis
             )
         elif declared not in types:
             wanted = f"data_type {declared or '(none)'!r} where {types[0]!r} is needed"
-            problems.append(problem(["columns", name], wanted, f"set data_type: {types[0]} and cast in the SQL"))
+            remedy = f"set data_type: {types[0]} and {CASTS.get(name, 'cast in the SQL')}"
+            problems.append(problem(["columns", name], wanted, remedy))
     return problems
 
 

@@ -17,7 +17,7 @@ STAGES = (
     {"verify"},
     {"prepare"},
     {"runtime"},
-    {"preview", "validate"},
+    {"preview", "validate", "catalogue"},
     {"transform", "activate", "cli"},
 )
 # What a module may import besides earlier stages and its own.

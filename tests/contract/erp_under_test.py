@@ -60,9 +60,15 @@ class Erp:
 
     def copy_of_order(self, key: str) -> int:
         """Another draft with the same key, as a second process would have made it."""
-        (order,) = self.admin.read("purchase.purchase", [self.orders(key)[0]["id"]], "company", "currency", "party")
+        names = ("company", "currency", "party", "lines.product", "lines.unit")
+        (order,) = self.admin.read("purchase.purchase", [self.orders(key)[0]["id"]], *names)
+        price = {"__class__": "Decimal", "decimal": "3.50"}
+        lines = [
+            {"type": "line", "product": row["product"], "unit": row["unit"], "quantity": 1.0, "unit_price": price}
+            for row in order["lines."]
+        ]
         values = {name: order[name] for name in ("company", "currency", "party")}
-        return self.admin.create("purchase.purchase", reference=key, **values)
+        return self.admin.create("purchase.purchase", reference=key, lines=[["create", lines]], **values)
 
 
 def sandbox_erp(sandbox: SandboxServer) -> Erp:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -45,6 +45,7 @@ class TrytonRecords:
             "company": await self._rpc.company(patience),
             "currency": currency,
             "party": party,
+            "invoice_address": await self._address(patience, party),
             "reference": key,
             "description": order.description or "",
             "lines": [["create", lines]],
@@ -99,22 +100,34 @@ class TrytonRecords:
                     return found[0]
             raise CallRefused(before_the_effect(refused.outcome)) from None
 
+    async def _address(self, patience: Patience, party: int) -> int | None:
+        """The party's first address. Tryton's own client fills it in, and nobody can confirm an order without one."""
+        rows = await self._rpc.read(patience, "party.party", [party], ["addresses"])
+        addresses = rows[0].get("addresses") if rows else None
+        return next((one for one in addresses if isinstance(one, int)), None) if isinstance(addresses, list) else None
+
     async def _products(self, patience: Patience, lines: Sequence[PurchaseLine]) -> dict[str, tuple[int, int]]:
         """For each code the product and the unit it is bought in; of several with one code the oldest."""
-        codes = list(dict.fromkeys(line.product_code for line in lines))
         unit = await self._plain_unit(patience)
-        ids = await self._rpc.search(patience, "product.product", [["code", "in", codes]])
+        found = await self._known_products(patience, {line.product_code for line in lines}, unit)
+        for line in lines:
+            if line.product_code not in found:
+                found[line.product_code] = await self._new_product(patience, line, unit)
+        return found
+
+    async def _known_products(
+        self, patience: Patience, codes: Collection[str], unit: int
+    ) -> dict[str, tuple[int, int]]:
+        ids = await self._rpc.search(patience, "product.product", [["code", "in", sorted(codes)]])
         rows = await self._rpc.read(patience, "product.product", ids, ["id", "code", "purchase_uom", "default_uom"])
         found: dict[str, tuple[int, int]] = {}
         for row in sorted(rows, key=id_in):
             bought_in = next((name for name in ("purchase_uom", "default_uom") if row.get(name)), None)
             found.setdefault(str(row.get("code")), (id_in(row), id_in(row, bought_in) if bought_in else unit))
-        for line in lines:
-            if line.product_code not in found:
-                found[line.product_code] = (await self._new_product(patience, line, unit), unit)
         return found
 
-    async def _new_product(self, patience: Patience, line: PurchaseLine, unit: int) -> int:
+    async def _new_product(self, patience: Patience, line: PurchaseLine, unit: int) -> tuple[int, int]:
+        """Makes the product. Codes of active products are unique: whoever loses a race finds the other's."""
         template = {
             "name": line.product_name,
             "type": "goods",
@@ -127,12 +140,16 @@ class TrytonRecords:
         try:
             template_id = await self._rpc.create(patience, "product.template", template)
         except CallRefused as refused:
+            if refused.outcome.reason == ReasonFor.CONFLICT:
+                known = await self._known_products(patience, {line.product_code}, unit)
+                if line.product_code in known:
+                    return known[line.product_code]
             raise CallRefused(before_the_effect(refused.outcome)) from None
         made = await self._rpc.search(patience, "product.product", [["template", "=", template_id]], 1)
         if not made:
             text = f"Tryton made the product {line.product_code} but does not list it yet"
             raise CallRefused(retry(ReasonFor.NOT_FOUND, text))
-        return made[0]
+        return made[0], unit
 
     async def _plain_unit(self, patience: Patience) -> int:
         if self._unit is None:

@@ -83,7 +83,8 @@ class RecordReader:
         unit = self.stored(REGISTRY["product.uom"], [data.get("unit") or 0]).get(data.get("unit") or 0)
         product = self.stored(REGISTRY["product.product"], [data.get("product") or 0]).get(data.get("product") or 0)
         purchase = self.stored(REGISTRY["purchase.purchase"], [data["purchase"]])[data["purchase"]]
-        quantity = f"{data.get('quantity') or 0:g} {unit.data['symbol']}" if unit else str(data.get("quantity") or 0)
+        count = data.get("quantity") or 0
+        quantity = f"{count:.{unit.data['digits']}f} {unit.data['symbol']}" if unit else str(count)
         what = self.name_of(REGISTRY["product.product"], product) if product else data.get("description")
         return " ".join(filter(None, (quantity, what, "@", self.name_of(REGISTRY["purchase.purchase"], purchase))))
 

@@ -132,7 +132,7 @@ def test_every_flagged_row_says_why_and_since_when(days: TwoDays) -> None:
         for row in days.flagged[signal][1].values():
             assert row["reason"]
             assert row["severity"] in SEVERITIES
-            assert row["observed_at"] == (DAY_ONE_AT + timedelta(days=1)).replace(tzinfo=None)
+            assert row["observed_at"] == DAY_ONE_AT + timedelta(days=1)
 
 
 def test_orders_respect_what_the_supplier_sells_at_once(days: TwoDays) -> None:

@@ -229,7 +229,11 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def a_sent_group_was_about_those_who_say_so(self) -> None:
         rows = self.bench.rows() if hasattr(self, "bench") else []
-        said = {row.action_id: json.loads(row.arguments_json)["about"] for row in self.bench.rows(requests)} if rows else {}
+        said = (
+            {row.action_id: json.loads(row.arguments_json)["about"] for row in self.bench.rows(requests)}
+            if rows
+            else {}
+        )
         for group in (row for row in rows if row.is_group and row.state == "delivered"):
             members = [row.entity_id for row in rows if row.group_id == group.action_id and row.state == "delivered"]
             assert sorted(members) == said[group.action_id]

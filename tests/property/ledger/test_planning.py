@@ -79,9 +79,7 @@ def cases(draw: st.DrawFn) -> Case:
         do_not_contact=draw(some),
         recently_acted=draw(some),
         open_lanes=draw(some),
-        flagged_now=draw(
-            st.none() | st.dictionaries(st.sampled_from(ENTITIES), st.sampled_from(Severity), max_size=6)
-        ),
+        flagged_now=draw(st.none() | st.dictionaries(st.sampled_from(ENTITIES), st.sampled_from(Severity), max_size=6)),
     )
     return Case(build_of(signal.name, 1, events), events, signal, facts)
 

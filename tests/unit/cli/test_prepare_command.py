@@ -16,7 +16,7 @@ from dagster_project.settings import PROJECT_ROOT, settings
 SQL = """\
 select
   cast('i1' as text) as entity_id, cast('low' as text) as severity, cast(null as double precision) as score,
-  cast('late' as text) as reason, cast('2026-11-24' as timestamp) as observed_at
+  cast('late' as text) as reason, cast('2026-11-24 00:00:00+00' as timestamptz) as observed_at
 """
 
 

@@ -27,7 +27,7 @@ models:
       - {name: severity, data_type: text}
       - {name: score, data_type: double precision}
       - {name: reason, data_type: text}
-      - {name: observed_at, data_type: timestamp}
+      - {name: observed_at, data_type: timestamptz}
 """
 PLAYBOOK_YAML = """\
 name: nudge

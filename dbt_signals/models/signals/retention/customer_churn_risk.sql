@@ -41,7 +41,7 @@ select
     end as severity,
     score,
     'Likely to leave (' || {{ whole_percent('score') }} || ' %): ' || drivers as reason,
-    loaded_at as observed_at,
+    {{ utc_moment('loaded_at') }} as observed_at,
     customer_name,
     contract,
     tenure_months,

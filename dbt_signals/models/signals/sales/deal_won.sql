@@ -6,7 +6,7 @@ select
     coalesce(account_name, 'A deal without an account') || ' bought ' || coalesce(product_name, 'an unnamed product')
     || coalesce(' for ' || {{ as_text('cast(value as numeric(18, 2))') }} || ' ' || currency, '')
     || case when account_id is null then '; find out who the customer is' else '; welcome them' end as reason,
-    loaded_at as observed_at,
+    {{ utc_moment('loaded_at') }} as observed_at,
     account_id,
     account_name,
     owner_name,

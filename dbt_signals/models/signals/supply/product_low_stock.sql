@@ -46,7 +46,7 @@ select
         else '; order ' || order_words || ' from ' || supplier_name
     end
     || case when supplier_id is not null and not is_within_lead_time then ', which needs ' || {{ as_text('lead_time_days') }} || ' days' else '' end as reason,
-    loaded_at as observed_at,
+    {{ utc_moment('loaded_at') }} as observed_at,
     product_number,
     product_name,
     supplier_id,
