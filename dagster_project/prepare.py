@@ -24,6 +24,7 @@ from dagster_project.contracts.catalog import (
 )
 from dagster_project.contracts.playbook import PlaybookVersion
 from dagster_project.contracts.sources import hash_sources, source_files
+from dagster_project.detect.dbt_refusals import circles, problems_in_words
 from dagster_project.detect.manifest import SignalDraft, capture_relations, read_models, read_signals
 from dagster_project.respond.bindings import bind_roles
 from dagster_project.respond.playbook_checks import Surroundings, check_playbook, settle_parameters
@@ -78,16 +79,23 @@ def prepare(settings: Settings) -> Catalog:
     with FileLock(str(settings.state_dir / "prepare.lock")):
         parsed = DbtCommand(settings).run("parse", "--quiet")
         if parsed.returncode != 0:
-            raise PrepareFailed(
-                f"dbt could not parse {settings.dbt_project_dir.name}; the catalog was left as it was and nothing was "
-                f"sent. dbt said:\n{(parsed.stdout + parsed.stderr).strip()}"
-            )
+            refused = problems_in_words(parsed.stdout + parsed.stderr, settings.dbt_project_dir)
+            raise PrepareFailed(_refusal(settings, "could not parse", refused))
         manifest = json.loads(settings.manifest_file.read_text(encoding="utf-8"))
+        if refused := circles(manifest):
+            raise PrepareFailed(_refusal(settings, "cannot build", refused))
         catalog = compile_catalog(manifest, settings)
         scratch = settings.catalog_file.with_suffix(f".{os.getpid()}")
         scratch.write_text(catalog.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
         scratch.replace(settings.catalog_file)
     return catalog
+
+
+def _refusal(settings: Settings, verdict: str, problems: list[Problem]) -> str:
+    """Why nothing at all can be prepared: dbt takes a project whole or not at all."""
+    told = "\n".join(str(problem) for problem in problems)
+    name = settings.dbt_project_dir.name
+    return f"dbt {verdict} {name}; the catalog was left as it was and nothing was sent.\n{told}"
 
 
 def prepare_if_stale(settings: Settings) -> Catalog:
@@ -136,7 +144,7 @@ def _with_playbook(draft: SignalDraft, playbooks: PlaybookFiles, around: Surroun
     parameters, wrong = settle_parameters(source, draft.spec)
     version = PlaybookVersion(signal=draft.name, playbook=source.playbook, parameters=parameters)
     problems = [draft.problem(key, message, remedy) for key, message, remedy in wrong]
-    problems += check_playbook(source, version, draft.columns, around)
+    problems += check_playbook(source, version, draft.columns, around, draft)
     if problems:
         return problems
     return CatalogSignal(

@@ -16,6 +16,7 @@ from dagster_project.contracts.event import Build, SignalEvent
 from dagster_project.contracts.playbook import Step
 from dagster_project.contracts.vocabulary import Kind, Mode, Severity
 from dagster_project.detect.episodes import Foreseen, KnownEpisode, foresee
+from dagster_project.detect.row_defects import row_defects
 from dagster_project.detect.warehouse_reading import WarehouseConnection, WarehouseUnavailable, reading
 from dagster_project.ledger.intake import read_facts
 from dagster_project.ledger.planning import Plan, PlannedAction, plan_build
@@ -69,6 +70,8 @@ def preview(around: Surroundings, name: str, variables: Mapping[str, Any]) -> Pr
         rows = _rows(warehouse, signal, sql)
         known, closed, last_rows = _episodes(warehouse, around, name)
         population = _population(warehouse, around, name)
+    if defects := row_defects(rows):
+        raise PreviewFailed(f"{signal.sql_file}: {'; '.join(defects)}. A build would be refused")
     foreseen = foresee(rows, known, closed, signal.spec.lifecycle)
     build, events = _as_build(name, foreseen, len(rows), population, last_rows)
     plan = _plan(around, signal, build, events)

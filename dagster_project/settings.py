@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from dagster_project.contracts.destination import SandboxAddress
-from dagster_project.contracts.warehouse import DuckDBTarget, PostgresTarget, WarehouseTarget
+from dagster_project.contracts.warehouse import DuckDBTarget, PostgresTarget, SnowflakeTarget, WarehouseTarget
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,7 +47,18 @@ class Settings(BaseSettings):
     postgres_user: str = "loop"
     postgres_password: SecretStr = SecretStr("")
     postgres_database: str = "loop"
-    dbt_threads: int = 4
+    snowflake_account: str = ""
+    snowflake_user: str = ""
+    snowflake_private_key_path: Path | None = None  # a key pair; a password is the other way in
+    snowflake_private_key_passphrase: SecretStr = SecretStr("")
+    snowflake_password: SecretStr = SecretStr("")
+    snowflake_role: str = ""  # the user's default role
+    snowflake_database: str = ""
+    snowflake_warehouse: str = ""
+    snowflake_host: str = ""  # the account's own; another one for a private link
+    snowflake_port: int = 443
+    snowflake_protocol: Literal["https", "http"] = "https"
+    dbt_threads: int = Field(default=4, ge=1)
 
     # --- the ledger
     ledger_url: SecretStr | None = None  # sqlite:///<state_dir>/ledger.sqlite
@@ -60,19 +71,19 @@ class Settings(BaseSettings):
     sandbox_smtp_port: int = 8651
 
     # --- how work is taken and retried
-    claim_limit: int = 1000  # events that one run takes at most
-    lease_seconds: float = 300.0
-    in_flight_calls: int = 32  # external calls under way at once, per run and destination
-    runs_in_flight: int = 2  # action runs of one signal at once
-    max_attempts: int = 8
-    retry_base_seconds: float = 30.0
-    retry_cap_seconds: float = 3600.0
-    circuit_opens_after: int = 5  # failures of a destination in a row
-    circuit_base_seconds: float = 30.0
-    circuit_cap_seconds: float = 900.0
+    claim_limit: int = Field(default=1000, ge=1)  # events that one run takes at most
+    lease_seconds: float = Field(default=300.0, gt=0)
+    in_flight_calls: int = Field(default=32, ge=1)  # external calls under way at once, per run and destination
+    runs_in_flight: int = Field(default=2, ge=1)  # action runs of one signal at once
+    max_attempts: int = Field(default=8, ge=1)
+    retry_base_seconds: float = Field(default=30.0, gt=0)
+    retry_cap_seconds: float = Field(default=3600.0, gt=0)
+    circuit_opens_after: int = Field(default=5, ge=1)  # failures of a destination in a row
+    circuit_base_seconds: float = Field(default=30.0, gt=0)
+    circuit_cap_seconds: float = Field(default=900.0, gt=0)
 
     # --- clocks of the Dagster side
-    sensor_interval_seconds: int = 30
+    sensor_interval_seconds: int = Field(default=30, ge=1)
     build_cron: str = "0 6 * * *"
     verify_cron: str = "*/15 * * * *"
 
@@ -124,10 +135,35 @@ class Settings(BaseSettings):
                 database=self.postgres_database,
                 schema=self.warehouse_schema,
             )
-        raise SettingsRefused(
-            "LOOP_WAREHOUSE=snowflake: the Dagster side cannot read it yet; "
-            "use duckdb or postgres. Nothing was read or sent."
+        return self._snowflake_target()
+
+    def _snowflake_target(self) -> SnowflakeTarget:
+        if missing := self._missing_for_snowflake():
+            raise SettingsRefused(
+                f"LOOP_WAREHOUSE=snowflake: {', '.join(missing)} not set; set them (docs/warehouses.md), "
+                "or use duckdb or postgres. Nothing was read or sent."
+            )
+        return SnowflakeTarget(
+            account=self.snowflake_account,
+            user=self.snowflake_user,
+            password=self.snowflake_password,
+            private_key_path=self.snowflake_private_key_path,
+            private_key_passphrase=self.snowflake_private_key_passphrase,
+            role=self.snowflake_role,
+            database=self.snowflake_database,
+            warehouse=self.snowflake_warehouse,
+            schema=self.warehouse_schema,
+            host=self.snowflake_host,
+            port=self.snowflake_port,
+            protocol=self.snowflake_protocol,
         )
+
+    def _missing_for_snowflake(self) -> list[str]:
+        needed = ("snowflake_account", "snowflake_user", "snowflake_database", "snowflake_warehouse")
+        missing = [f"LOOP_{name.upper()}" for name in needed if not getattr(self, name)]
+        if self.snowflake_private_key_path is None and not self.snowflake_password.get_secret_value():
+            missing.append("LOOP_SNOWFLAKE_PRIVATE_KEY_PATH (or LOOP_SNOWFLAKE_PASSWORD)")
+        return missing
 
     def dbt_environment(self) -> dict[str, str]:
         """The environment for a dbt process: this one's, with what profiles.yml reads set from these settings."""
@@ -141,6 +177,17 @@ class Settings(BaseSettings):
             "LOOP_POSTGRES_USER": self.postgres_user,
             "LOOP_POSTGRES_PASSWORD": self.postgres_password.get_secret_value(),
             "LOOP_POSTGRES_DATABASE": self.postgres_database,
+            "LOOP_SNOWFLAKE_ACCOUNT": self.snowflake_account,
+            "LOOP_SNOWFLAKE_USER": self.snowflake_user,
+            "LOOP_SNOWFLAKE_PRIVATE_KEY_PATH": str(self.snowflake_private_key_path or ""),
+            "LOOP_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE": self.snowflake_private_key_passphrase.get_secret_value(),
+            "LOOP_SNOWFLAKE_PASSWORD": self.snowflake_password.get_secret_value(),
+            "LOOP_SNOWFLAKE_ROLE": self.snowflake_role,
+            "LOOP_SNOWFLAKE_DATABASE": self.snowflake_database,
+            "LOOP_SNOWFLAKE_WAREHOUSE": self.snowflake_warehouse,
+            "LOOP_SNOWFLAKE_HOST": self.snowflake_host,
+            "LOOP_SNOWFLAKE_PORT": str(self.snowflake_port),
+            "LOOP_SNOWFLAKE_PROTOCOL": self.snowflake_protocol,
             "LOOP_DBT_THREADS": str(self.dbt_threads),
             "DBT_TARGET_PATH": str(self.dbt_target_dir),
             "DBT_LOG_PATH": str(self.state_dir / "dbt_logs"),

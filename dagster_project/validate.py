@@ -10,6 +10,7 @@ from pathlib import Path
 from dagster_project.contracts.catalog import Catalog, Problem
 from dagster_project.contracts.playbook import Playbook
 from dagster_project.contracts.signal import SignalSpec
+from dagster_project.detect.dbt_refusals import circles, problems_in_words
 from dagster_project.prepare import DbtCommand, compile_catalog
 from dagster_project.respond.playbook_files import read_playbooks
 from dagster_project.settings import Settings
@@ -31,9 +32,10 @@ def find_problems(settings: Settings) -> ValidationReport:
         apart = settings.model_copy(update={"state_dir": Path(folder), "duckdb_path": settings.duckdb_file})
         parsed = DbtCommand(apart).run("parse", "--quiet")
         if parsed.returncode != 0:
-            found.add(_dbt_problem(parsed.stdout + parsed.stderr))
+            found |= set(problems_in_words(parsed.stdout + parsed.stderr, settings.dbt_project_dir))
             return _report(None, len(playbooks.playbooks) + len(playbooks.problems), found)
         manifest = json.loads(apart.manifest_file.read_text(encoding="utf-8"))
+        found |= set(circles(manifest))
         catalog = compile_catalog(manifest, apart)
     found |= {problem for quarantined in catalog.quarantined.values() for problem in quarantined.problems}
     return _report(catalog, len(playbooks.playbooks) + len(playbooks.problems), found)
@@ -43,16 +45,6 @@ def _report(catalog: Catalog | None, playbooks: int, found: set[Problem]) -> Val
     signals = len(catalog.signals) + len(catalog.quarantined) if catalog else 0
     ordered = sorted(found, key=lambda problem: (problem.file, problem.line or 0, problem.key))
     return ValidationReport(signals, playbooks, tuple(ordered), catalog)
-
-
-def _dbt_problem(said: str) -> Problem:
-    """dbt refuses a project as a whole (a ref cycle, two models of one name, YAML that is none): its own words."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return Problem(
-        file="dbt_signals",
-        message="dbt cannot parse the project: " + " ".join(lines),
-        remedy="mend what dbt names; until then the catalog in use stays as it is",
-    )
 
 
 def write_schemas(folder: Path) -> list[Path]:

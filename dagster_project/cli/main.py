@@ -268,10 +268,10 @@ def _ask_before_sending(selection: Selection, is_sure: bool) -> None:
     from dagster_project.runtime import surroundings
     from dagster_project.verify.guarded import held_lines
 
-    shown = console()
-    for line in held_lines(surroundings().database, surroundings().catalog, True, selection):
-        shown.print(Text(line), soft_wrap=True)
-    if not is_sure:
+    lines = list(held_lines(surroundings().database, surroundings().catalog, True, selection))
+    for line in lines:
+        console().print(Text(line), soft_wrap=True)
+    if lines and not is_sure:
         click.confirm("Let this be sent?", abort=True)
 
 
@@ -320,7 +320,9 @@ def resume(subject: str, why: str, who: str) -> None:
     from dagster_project.runtime import surroundings
 
     done = resume_now(surroundings().database, subject, Person(who, why))
-    click.echo(f"{subject} goes on" if done else f"nothing was paused under the name {subject!r}")
+    if not done:
+        raise click.ClickException(f"nothing was paused under the name {subject!r}")
+    click.echo(f"{subject} goes on")
 
 
 def _refuse_unknown_subject(subject: str) -> None:

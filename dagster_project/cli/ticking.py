@@ -13,7 +13,7 @@ from pathlib import Path
 from dagster import DagsterInstance
 
 from dagster_project.contracts.catalog import CatalogSignal
-from dagster_project.detect.warehouse_reading import WarehouseUnavailable
+from dagster_project.detect.warehouse_reading import WarehouseUnavailable, build_records, reading
 from dagster_project.land.accounting import read_accounting
 from dagster_project.ledger.claims import due_count
 from dagster_project.ledger.unknown_outcomes import unknown_count
@@ -89,7 +89,19 @@ def detect_all(around: Surroundings, say: Say) -> None:
         except WarehouseUnavailable as error:
             say(f"{name}: not read, the next pass catches up: {error}")
             continue
-        say(f"{name}: {'; '.join(told(report) for report in news) or 'no new build'}")
+        say(f"{name}: {'; '.join([*map(told, news), *_not_released(around, name)]) or 'no new build'}")
+
+
+def _not_released(around: Surroundings, name: str) -> list[str]:
+    """Why the newest build of a signal brought nothing: it captured nothing, or a test holds it."""
+    with reading(around.settings.warehouse_target) as warehouse:
+        records = build_records(warehouse, around.catalog.capture, name)
+    newest = records[-1] if records else None
+    if newest is None or newest.released_at is not None:
+        return []
+    if newest.status != "captured":
+        return [f"nothing captured, {newest.held_reason}; the next build with newer data goes on"]
+    return [f"build {newest.build_no} is held, {newest.held_reason or 'its tests have not run'}"]
 
 
 def act_on_all(around: Surroundings, instance: DagsterInstance, say: Say) -> TickReport:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ CONTRACT_COLUMNS: dict[str, tuple[str, ...]] = {
     "observed_at": ("timestamptz", "timestamp with time zone", "timestamp_tz", "timestamp_ltz"),
 }
 # A moment that does not say its zone is another moment in another session; whoever reads the table would have to guess.
-CASTS = {"observed_at": "write {{ utc_moment('loaded_at') }} as observed_at in the SQL, so that the moment says its zone"}
+CASTS = {
+    "observed_at": "write {{ utc_moment('loaded_at') }} as observed_at in the SQL, so that the moment says its zone"
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def _read_signal(
         ]
     text = (dbt_project_dir / yml_file).read_text(encoding="utf-8")
     spec_path: tuple[str | int, ...] = ("models", node["name"], "config", "meta", "signal")
-    problems = _contract_problems(node, yml_file, text)
+    problems = _contract_problems(node, yml_file, text, dbt_project_dir)
     meta = node["config"].get("meta", {}).get("signal")
     if not isinstance(meta, dict):
         line = line_of(text, spec_path)
@@ -99,7 +102,7 @@ def _read_signal(
         return [*problems, *problems_of(error, SignalSpec, yml_file, text, spec_path)]
     if problems:
         return problems
-    return SignalDraft(
+    draft = SignalDraft(
         name=node["name"],
         unique_id=node["unique_id"],
         relation=node["relation_name"],
@@ -113,17 +116,17 @@ def _read_signal(
         yml_text=text,
         spec_path=spec_path,
     )
+    return _population_problems(draft, node, manifest) or draft
 
 
-def _contract_problems(node: Mapping[str, Any], yml_file: str, text: str) -> list[Problem]:
+def _contract_problems(node: Mapping[str, Any], yml_file: str, text: str, dbt_project_dir: Path) -> list[Problem]:
     def problem(key: list[str | int], message: str, remedy: str) -> Problem:
         line = line_of(text, ["models", node["name"], *key])
         return Problem(file=yml_file, line=line, key=".".join(map(str, key)), message=message, remedy=remedy)
 
     problems = []
     if node["config"]["materialized"] != "table":
-        found = f"a signal is materialized as a table, not as {node['config']['materialized']}"
-        problems.append(problem(["config", "materialized"], found, "leave `materialized` out; the folder sets it"))
+        problems.append(_not_a_table(node, yml_file, text, dbt_project_dir))
     if not node["config"].get("contract", {}).get("enforced"):
         problems.append(problem(["config", "contract"], "the dbt contract is not enforced", "leave it to the folder"))
     columns = {name.lower(): column for name, column in node["columns"].items()}
@@ -140,6 +143,51 @@ def _contract_problems(node: Mapping[str, Any], yml_file: str, text: str) -> lis
     return problems
 
 
+def _not_a_table(node: Mapping[str, Any], yml_file: str, text: str, dbt_project_dir: Path) -> Problem:
+    """Told where it is said: in the SQL's own config(...), or else in the YAML."""
+    sql_file, key = node["original_file_path"], "config.materialized"
+    sql = dbt_project_dir / sql_file
+    lines = sql.read_text(encoding="utf-8").splitlines() if sql.exists() else []
+    in_sql = next((number for number, line in enumerate(lines, start=1) if "materialized" in line), None)
+    return Problem(
+        file=sql_file if in_sql else yml_file,
+        line=in_sql or line_of(text, ["models", node["name"], *key.split(".")]),
+        key=key,
+        message=f"a signal is materialized as a table, not as {node['config']['materialized']}",
+        remedy="leave `materialized` out; the folder sets it",
+    )
+
+
+def _population_problems(draft: SignalDraft, node: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[Problem]:
+    """The capture counts the population by the same rule, and refuses the build where it finds none."""
+    name = draft.spec.population
+    if name is None or name in _upstream_names(node, manifest):
+        return []
+    fitting = _names_of(manifest["nodes"].values()) | _names_of(manifest["sources"].values())
+    if name in fitting:
+        remedy = f"put `-- depends_on: {{{{ ref('{name}') }}}}` into {draft.sql_file}, so that it is built first"
+        return [draft.problem("population", f"this signal is not made from {name!r}", remedy)]
+    close = difflib.get_close_matches(name, fitting, n=1)
+    remedy = (f"did you mean {close[0]!r}? " if close else "") + "name a model or source that the SQL reads"
+    return [draft.problem("population", f"there is no model or source {name!r}", remedy)]
+
+
+def _names_of(nodes: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The names by which a population may call these models, seeds, snapshots and sources."""
+    names: set[str] = set()
+    for node in nodes:
+        if node["resource_type"] == "source":
+            names |= {node["name"], f"{node['source_name']}.{node['name']}", node["unique_id"]}
+        elif node["resource_type"] in ("model", "seed", "snapshot"):
+            names |= {node["name"], node["unique_id"]}
+    return names
+
+
+def _upstream_names(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> set[str]:
+    everything = {**manifest["nodes"], **manifest["sources"]}
+    return _names_of(everything[unique_id] for unique_id in _upstream(node, manifest) if unique_id in everything)
+
+
 def columns_of(node: Mapping[str, Any]) -> dict[str, Column]:
     return {
         name.lower(): Column(
@@ -153,20 +201,19 @@ def columns_of(node: Mapping[str, Any]) -> dict[str, Column]:
 
 def _dated_sources(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> set[str]:
     """The sources above a node that say when they were loaded; the capture judges staleness by exactly these."""
-    found: set[str] = set()
+    sources = [manifest["sources"][key] for key in _upstream(node, manifest) if key.startswith("source.")]
+    return {f"{source['source_name']}.{source['name']}" for source in sources if source.get("loaded_at_field")}
+
+
+def _upstream(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> set[str]:
+    """The unique ids of all that a node is made from, however far up."""
     waiting, seen = list(node["depends_on"]["nodes"]), set()
     while waiting:
         unique_id = waiting.pop()
-        if unique_id in seen:
-            continue
-        seen.add(unique_id)
-        if unique_id.startswith("source."):
-            source = manifest["sources"][unique_id]
-            if source.get("loaded_at_field"):
-                found.add(f"{source['source_name']}.{source['name']}")
-        else:
+        if unique_id not in seen:
+            seen.add(unique_id)
             waiting.extend(manifest["nodes"].get(unique_id, {}).get("depends_on", {}).get("nodes", []))
-    return found
+    return seen
 
 
 def _error_tests(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> set[str]:

@@ -19,7 +19,7 @@ select
     'medium' as severity, -- low, medium, high or critical
     cast(null as double precision) as score, -- a number, or null
     'Say what is wrong and what to do.' as reason, -- a sentence that a person can act on
-    {observed_at} as observed_at -- the moment the data is from
+    {{{{ utc_moment('loaded_at') }}}} as observed_at -- the moment the data is from; it says its zone
 from flagged
 """
 
@@ -59,13 +59,10 @@ models:
       - {{name: score, data_type: double precision, description: "What the number is; null where there is none."}}
       - {{name: reason, data_type: text, description: "What is wrong and what to do.", data_tests: [not_null]}}
       - name: observed_at
-        data_type: {moment_type}
-        description: "The moment that the data is from, UTC."
+        data_type: timestamptz
+        description: "The moment that the data is from."
         data_tests: [not_null]
 """
-
-MOMENT_TYPE = "timestamp"
-OBSERVED_AT = "loaded_at"
 
 
 class NotWritten(Exception):
@@ -93,8 +90,6 @@ def write_signal(dbt_project_dir: Path, name: str, domain: str, entity: str, mod
         "domain": domain,
         "entity": entity,
         "model": model,
-        "moment_type": MOMENT_TYPE,
-        "observed_at": OBSERVED_AT,
     }
     files = folder / f"{name}.sql", folder / f"{name}.yml"
     files[0].write_text(SQL.format(**words), encoding="utf-8")

@@ -2,121 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from dagster_project.contracts.catalog import CaptureRelations
 from dagster_project.contracts.event import Build, SignalEvent
 from dagster_project.contracts.vocabulary import Kind, Severity
-from dagster_project.contracts.warehouse import DuckDBTarget, PostgresTarget, WarehouseTarget
+from dagster_project.detect.warehouses.connection import WarehouseConnection, WarehouseUnavailable
+from dagster_project.detect.warehouses.opening import connect, reading
 
-LOCK_WAIT_SECONDS = 8.0
+__all__ = ["WarehouseConnection", "WarehouseUnavailable", "connect", "reading"]
+
 IDS_PER_QUERY = 1000
-
-
-class WarehouseUnavailable(Exception):
-    """The warehouse cannot be read now (locked, down, or not built yet); the next pass catches up."""
-
-
-class WarehouseConnection(Protocol):
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query whose parameters are written as %s."""
-        ...
-
-
-class _DuckDB:
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        found: list[tuple[Any, ...]] = self._connection.execute(sql.replace("%s", "?"), list(parameters)).fetchall()
-        return found
-
-
-class _Postgres:
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._connection.cursor() as cursor:
-            cursor.execute(sql, tuple(parameters))
-            found: list[tuple[Any, ...]] = cursor.fetchall()
-        return found
-
-
-@contextlib.contextmanager
-def connect(target: WarehouseTarget) -> Iterator[WarehouseConnection]:
-    """A read-only connection, held as briefly as possible. Raises WarehouseUnavailable."""
-    if isinstance(target, DuckDBTarget):
-        with contextlib.closing(_open_duckdb(target)) as connection:
-            yield _DuckDB(connection)
-    else:
-        with contextlib.closing(_open_postgres(target)) as connection:
-            yield _Postgres(connection)
-
-
-def _open_duckdb(target: DuckDBTarget) -> Any:
-    """Waits a little for a writer to let go of the file: DuckDB admits one writing process, or several that read."""
-    import duckdb
-
-    if not target.path.exists():
-        raise WarehouseUnavailable(
-            f"{target.path} does not exist yet; land data and run `dbt build` (or `loopctl tick`)"
-        )
-    give_up_at = time.monotonic() + LOCK_WAIT_SECONDS
-    delay = 0.05
-    while True:
-        try:
-            return duckdb.connect(str(target.path), read_only=True)
-        except duckdb.IOException as error:
-            if time.monotonic() + delay > give_up_at:
-                raise WarehouseUnavailable(
-                    f"{target.path} is being written by another process: {_short(error)}"
-                ) from error
-            time.sleep(delay)
-            delay = min(2 * delay, 1.0)
-
-
-def _open_postgres(target: PostgresTarget) -> Any:
-    import psycopg2
-
-    try:
-        connection = psycopg2.connect(
-            host=target.host,
-            port=target.port,
-            user=target.user,
-            password=target.password.get_secret_value(),
-            dbname=target.database,
-            connect_timeout=10,
-        )
-    except psycopg2.OperationalError as error:
-        raise WarehouseUnavailable(
-            f"PostgreSQL at {target.host}:{target.port} cannot be reached: {_short(error)}"
-        ) from error
-    connection.set_session(readonly=True, autocommit=True)
-    return connection
-
-
-def _short(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200]
-
-
-@contextlib.contextmanager
-def reading(target: WarehouseTarget) -> Iterator[WarehouseConnection]:
-    """As `connect`, with every failure of a query told as WarehouseUnavailable."""
-    with connect(target) as connection:
-        try:
-            yield connection
-        except WarehouseUnavailable:
-            raise
-        except Exception as error:
-            if type(error).__module__.partition(".")[0] in ("duckdb", "_duckdb", "psycopg2"):
-                raise WarehouseUnavailable(f"a query failed: {_short(error)}") from error
-            raise
 
 
 def _utc(moment: datetime) -> datetime:

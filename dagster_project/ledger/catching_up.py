@@ -22,7 +22,7 @@ from dagster_project.detect.warehouse_reading import (
     released_builds,
 )
 from dagster_project.ledger.database import Database
-from dagster_project.ledger.intake import IntakeReport, bind_incarnation, is_first_meeting, known_builds, take_in
+from dagster_project.ledger.intake import IntakeReport, baseline_through, bind_incarnation, known_builds, take_in
 from dagster_project.ledger.modes import declare_mode
 from dagster_project.ledger.planning import BoundOperation
 from dagster_project.ledger.schema import do_not_contact
@@ -84,7 +84,8 @@ def take_in_all(
     operations: Mapping[str, BoundOperation],
 ) -> list[IntakeReport]:
     """A ledger that meets a signal for the first time acts on nothing that it finds there: all of it is baseline."""
-    is_baseline = is_first_meeting(database, signal.name)
+    newest_found = max((new.build.build_no for new in new_builds), default=0)
+    through = baseline_through(database, signal.name, newest_found)
     return [
         take_in(
             database,
@@ -92,7 +93,7 @@ def take_in_all(
             new.events,
             signal,
             operations,
-            is_baseline=is_baseline or new.build.is_baseline,
+            is_baseline=new.build.is_baseline or new.build.build_no <= through,
             flagged_now=new.flagged_now,
         )
         for new in new_builds

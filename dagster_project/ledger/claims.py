@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.gates import Claim, blocked_destinations, is_closed
-from dagster_project.ledger.schema import actions
+from dagster_project.ledger.schema import actions, attempts
 from dagster_project.ledger.sweep import SweepPolicy, sweep_expired
 from dagster_project.ledger.transitions import chunks
 
@@ -55,7 +55,8 @@ def claim(
 
     def work(connection: Connection) -> int:
         now = database.now()
-        sweep_expired(connection, sweeping, now)
+        while sweep_expired(connection, signal, sweeping, now):
+            pass  # each round settles some of what dead runs left, until none of it is left to be claimed
         if is_closed(connection, signal):
             return 0
         blocked = blocked_destinations(connection, now)
@@ -64,7 +65,7 @@ def claim(
         _lease_rest(connection, picked, token, now, now + lease_within)
         return len(picked)
 
-    return Claim(token=token, signal=signal, run_id=run_id, count=database.write(work))
+    return Claim(token=token, signal=signal, run_id=run_id, count=database.write(work, over=signal))
 
 
 def _pick(signal: str, now: datetime, blocked: set[str], limit: int, locks: bool) -> Select[Any]:
@@ -116,14 +117,20 @@ def renew(database: Database, claim: Claim, lease_within: timedelta) -> None:
         until = database.now() + lease_within
         connection.execute(update(actions).where(actions.c.lease_token == claim.token).values(lease_until=until))
 
-    database.write(work)
+    database.write(work, over=claim.signal)
 
 
 def release(database: Database, claim: Claim) -> None:
-    """Gives back what the run did not settle; it may be taken again when it is due."""
+    """Gives back what the run did not settle; it may be taken again when it is due.
+
+    An action with an open attempt is not given back: its lease runs out, and the sweep settles the attempt first.
+    """
 
     def work(connection: Connection) -> None:
-        mine = actions.c.lease_token == claim.token
-        connection.execute(update(actions).where(mine).values(lease_token=None, lease_until=None))
+        under_way = select(attempts.c.action_id).where(
+            attempts.c.lease_token == claim.token, attempts.c.verdict.is_(None)
+        )
+        mine = (actions.c.lease_token == claim.token, actions.c.action_id.notin_(under_way))
+        connection.execute(update(actions).where(*mine).values(lease_token=None, lease_until=None))
 
-    database.write(work)
+    database.write(work, over=claim.signal)

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, update
 
+from dagster_project.contracts.destination import ReasonFor, Verdict
 from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.readiness import refresh_groups, refresh_lanes
-from dagster_project.ledger.schema import actions, pauses
+from dagster_project.ledger.schema import actions, attempts, pauses
 from dagster_project.ledger.settlement import UNKNOWN_OUTCOME
-from dagster_project.ledger.transitions import Transition, apply_transitions, write_audit
+from dagster_project.ledger.transitions import Transition, apply_transitions, chunks, write_audit
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def reject(database: Database, selection: Selection, person: Person) -> int:
 
 def discard(database: Database, selection: Selection, person: Person) -> int:
     """Ends waiting, held or dead work for good. Returns how many actions and groups changed."""
-    where = [actions.c.state.in_(("waiting", "held", "dead")), actions.c.lease_token.is_(None)]
+    is_free = or_(actions.c.lease_until.is_(None), actions.c.lease_until <= database.now())
+    where = [actions.c.state.in_(("waiting", "held", "dead")), is_free]
     return _move(database, selection, person, where, ActionState.SUPPRESSED, "discarded", {}, reason="discarded")
 
 
@@ -93,11 +95,9 @@ def _move(
     def work(connection: Connection) -> int:
         now = database.now()
         rows = connection.execute(select(actions).where(*where, *selected(selection))).all()
-        group_ids = {row.action_id for row in rows if row.is_group} | {row.group_id for row in rows if row.group_id}
-        members = connection.execute(
-            select(actions).where(*where, or_(actions.c.group_id.in_(group_ids), actions.c.action_id.in_(group_ids)))
-        ).all()
-        every = {row.action_id: row for row in [*rows, *members]}
+        every = _with_groups(connection, rows, where)
+        group_ids = {row.action_id for row in every.values() if row.is_group}
+        _close_open_attempts(connection, list(every), now)
         transitions = [
             Transition(
                 action_id=row.action_id,
@@ -108,9 +108,7 @@ def _move(
                 verb=verb,
                 reason=reason,
                 detail=person.why,
-                columns={**columns, "is_ready": row.is_group and row.is_sealed, "due_at": now}
-                if to_state is ActionState.WAITING
-                else columns,
+                columns={**columns, "is_ready": False, "due_at": now} if to_state is ActionState.WAITING else columns,
             )
             for row in every.values()
         ]
@@ -119,6 +117,31 @@ def _move(
         return sum(1 for row in every.values() if row.group_id is None)
 
     return database.write(work)
+
+
+def _with_groups(
+    connection: Connection, rows: Sequence[Row[Any]], where: Sequence[ColumnElement[bool]]
+) -> dict[str, Row[Any]]:
+    """The rows to move: a group goes with its members and a member with its group, or neither goes at all."""
+    wanted = {row.action_id for row in rows if row.is_group} | {row.group_id for row in rows if row.group_id}
+    movable: set[str] = set()
+    every = {row.action_id: row for row in rows if row.group_id is None and not row.is_group}
+    for ids in chunks(sorted(wanted)):
+        groups = connection.execute(select(actions).where(*where, actions.c.action_id.in_(ids))).all()
+        movable |= {group.action_id for group in groups}
+        every |= {group.action_id: group for group in groups}
+    for ids in chunks(sorted(movable)):
+        members = connection.execute(select(actions).where(*where, actions.c.group_id.in_(ids)))
+        every |= {member.action_id: member for member in members}
+    return every
+
+
+def _close_open_attempts(connection: Connection, action_ids: Sequence[str], now: datetime) -> None:
+    """What a person moves has no call under way; an attempt that a dead run left open will never be closed by it."""
+    for ids in chunks(action_ids):
+        is_open = (attempts.c.action_id.in_(ids), attempts.c.verdict.is_(None))
+        values = {"verdict": Verdict.UNKNOWN.value, "reason": ReasonFor.REPLY_LOST.value, "ended_at": now}
+        connection.execute(update(attempts).where(*is_open).values(**values))
 
 
 def selected(selection: Selection) -> list[ColumnElement[bool]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
 from sqlalchemy.pool import NullPool
 
 Clock = Callable[[], datetime]
@@ -71,19 +71,28 @@ class Database:
             connection.rollback()
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """One transaction, committed at the end; any exception rolls it back whole."""
+    def writing(self, over: str | None = None) -> Iterator[Connection]:
+        """One transaction, committed at the end; any exception rolls it back whole.
+
+        What it reads stays true until it commits: writers over one subject (a signal, a destination) exclude each
+        other, and one over everything (None) excludes all. On SQLite there is one writer at a time anyway.
+        """
         with self.engine.connect() as connection:
             if not self.is_postgres:
                 connection.exec_driver_sql("begin immediate")
             with connection.begin() if self.is_postgres else _committed(connection):
+                if self.is_postgres:
+                    _exclude_other_writers(connection, over)
                 yield connection
 
-    def write(self, work: Callable[[Connection], T]) -> T:
-        """Runs work in a writing transaction, again where the database asks for that (deadlock, serialization)."""
+    def write(self, work: Callable[[Connection], T], over: str | None = None) -> T:
+        """Runs work in a writing transaction, again where the database asks for that (deadlock, serialization).
+
+        Parameters: the work; the subject that it writes over, None for everything.
+        """
         for attempt in range(1, TRANSACTION_TRIES + 1):
             try:
-                with self.writing() as connection:
+                with self.writing(over) as connection:
                     return work(connection)
             except DBAPIError as error:
                 if attempt == TRANSACTION_TRIES or not _may_run_again(error):
@@ -91,6 +100,16 @@ class Database:
                 log.info("ledger transaction runs again (%d of %d): %s", attempt, TRANSACTION_TRIES, error.orig)
                 time.sleep(random.uniform(0.01, 0.05) * 2**attempt)
         raise AssertionError("unreachable")
+
+
+def _exclude_other_writers(connection: Connection, over: str | None) -> None:
+    """Advisory locks that end with the transaction; always taken in this order, so that they cannot deadlock."""
+    everything, subject = "hashtextextended('signal loop ledger', 0)", "hashtextextended(%(over)s, 0)"
+    if over is None:
+        connection.exec_driver_sql(f"select pg_advisory_xact_lock({everything})")
+        return
+    connection.exec_driver_sql(f"select pg_advisory_xact_lock_shared({everything})")
+    connection.exec_driver_sql(f"select pg_advisory_xact_lock({subject})", {"over": f"signal loop ledger: {over}"})
 
 
 @contextmanager
@@ -137,7 +156,7 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         database = Database(url, clock)
         _migrate(database)
-    except (OperationalError, OSError) as error:
+    except (DatabaseError, OSError) as error:
         raise LedgerUnavailable(
             f"the ledger at {parsed.render_as_string(hide_password=True)} cannot be opened: "
             f"{str(getattr(error, 'orig', error)).strip()}. Nothing was sent. "
@@ -164,8 +183,6 @@ def _migrate(database: Database) -> None:
             "has written it. Nothing was read or sent. Update the code, or restore the ledger's backup."
         )
     with database.writing() as connection:
-        if database.is_postgres:
-            connection.exec_driver_sql("select pg_advisory_xact_lock(hashtext('signal loop ledger migration'))")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

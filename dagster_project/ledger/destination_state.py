@@ -76,7 +76,8 @@ def record_news(database: Database, destination: str, news: DestinationNews, pol
         if row is None and not _is_worth_a_row(news):
             return
         before = 0 if row is None or news.had_success else row.failures
-        values = _values(before + news.failures, news, policy, now)
+        waits_until = row.not_before if row is not None else None
+        values = _values(before + news.failures, waits_until, news, policy, now)
         if row is None:
             connection.execute(insert(destinations), {"destination": destination, **values})
         elif _differs(row, values):
@@ -86,19 +87,24 @@ def record_news(database: Database, destination: str, news: DestinationNews, pol
         if news.is_unauthorized:
             _pause(connection, destination, news.detail, now)
 
-    database.write(work)
+    database.write(work, over=f"destination {destination}")
 
 
 def _is_worth_a_row(news: DestinationNews) -> bool:
     return bool(news.failures or news.retry_after is not None or news.is_unauthorized)
 
 
-def _values(failures: int, news: DestinationNews, policy: CircuitPolicy, now: datetime) -> dict[str, Any]:
+def _values(
+    failures: int, waits_until: datetime | None, news: DestinationNews, policy: CircuitPolicy, now: datetime
+) -> dict[str, Any]:
+    """The row's new values; a wait that was asked for holds to its end, whatever other runs report meanwhile."""
     is_open = failures >= policy.opens_after
+    asked = now + timedelta(seconds=news.retry_after) if news.retry_after is not None else None
+    waits = [moment for moment in (asked, waits_until) if moment is not None and moment > now]
     return {
         "failures": failures,
         "open_until": now + timedelta(seconds=policy.open_for(failures)) if is_open else None,
-        "not_before": now + timedelta(seconds=news.retry_after) if news.retry_after is not None else None,
+        "not_before": max(waits, default=None),
         "reason": news.reason,
         "detail": news.detail[:500],
         "changed_at": now,

@@ -58,7 +58,9 @@ def bind_incarnation(database: Database, incarnation_id: str) -> None:
         _insert_if_absent(connection, facts, {"name": INCARNATION, "value": incarnation_id})
         return connection.execute(select(facts.c.value).where(facts.c.name == INCARNATION)).scalar_one()
 
-    bound = database.write(work)
+    with database.reading() as connection:
+        bound = connection.execute(select(facts.c.value).where(facts.c.name == INCARNATION)).scalar()
+    bound = bound if bound is not None else database.write(work)
     if bound != incarnation_id:
         raise WrongWarehouse(
             f"this ledger belongs to the warehouse {bound}, these events come from {incarnation_id}. Nothing was taken "
@@ -92,7 +94,7 @@ def take_in(
         return _take_in(connection, database.now(), build, signal_events, signal, operations, is_baseline, flagged_now)
 
     try:
-        return database.write(work)
+        return database.write(work, over=build.signal)
     except IntegrityError as error:
         if build.build_id in known_builds(database, build.signal):
             return IntakeReport(build.build_id, build.signal, is_new=False)
@@ -133,10 +135,12 @@ def _take_in(
     _insert_build(connection, build, plan, is_baseline, now)
     _insert_events(connection, signal_events, plan)
     _insert_version(connection, signal, version, now)
-    gone = [event for event in signal_events if event.kind is Kind.RESOLVED] if not is_baseline else []
+    ends = not is_baseline and Kind.RESOLVED not in plan.guards  # a wave that waits for a person ends nothing yet
+    gone = [event for event in signal_events if event.kind is Kind.RESOLVED] if ends else []
     supersede(connection, build, gone, now)
     _insert_actions(connection, build, plan.actions, version, signal.spec.contact_entity(), now)
-    late = plan_facts.open_lanes | {a.event.entity_id for a in plan.actions if a.event and a.step.follows}
+    depending = (a for a in plan.actions if a.step.follows or a.state is ActionState.DEAD)
+    late = plan_facts.open_lanes | {a.event.entity_id for a in depending if a.event}
     refresh_lanes(connection, build.signal, late, now)
     return IntakeReport(
         build_id=build.build_id,
@@ -308,10 +312,27 @@ def _planned_entry(action: PlannedAction, build: Build, now: datetime) -> dict[s
     }
 
 
-def is_first_meeting(database: Database, signal: str) -> bool:
-    """Whether the ledger has never seen a build of this signal, so that all it finds now is a baseline."""
+def baseline_through(database: Database, signal: str, newest_found: int) -> int:
+    """The number of the last build that is baseline because the ledger met the signal only then; 0 where none is.
+
+    Noted before the first build is taken in, so that a first meeting that breaks off half-way stays one.
+    Parameters: the ledger; the signal; the newest build that this pass has found (0 for none).
+    """
+    name = f"baseline_through:{signal}"
+
+    def known(connection: Connection) -> str | None:
+        found: str | None = connection.execute(select(facts.c.value).where(facts.c.name == name)).scalar()
+        return found
+
+    def work(connection: Connection) -> str:
+        is_first = not connection.execute(
+            select(func.count()).select_from(builds).where(builds.c.signal == signal)
+        ).scalar_one()
+        _insert_if_absent(connection, facts, {"name": name, "value": str(newest_found if is_first else 0)})
+        return known(connection) or "0"
+
     with database.reading() as connection:
-        return (
-            connection.execute(select(func.count()).select_from(builds).where(builds.c.signal == signal)).scalar_one()
-            == 0
-        )
+        value = known(connection)
+    if value is None and newest_found:
+        value = database.write(work, over=signal)
+    return int(value or 0)

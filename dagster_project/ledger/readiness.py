@@ -161,13 +161,12 @@ def refresh_groups(connection: Connection, group_ids: Iterable[str], now: dateti
             )
         ).all()
         for group in groups:
-            if not group.is_sealed:
-                _refresh_group(connection, group, [m for m in members if m.group_id == group.action_id], now)
+            _refresh_group(connection, group, [m for m in members if m.group_id == group.action_id], now)
 
 
 def _refresh_group(connection: Connection, group: Row[Any], members: list[Row[Any]], now: datetime) -> None:
     to_do = [m for m in members if m.state == group.state and m.reason != NEED_DEAD]
-    if not to_do and not any(m.reason == NEED_DEAD for m in members):
+    if not to_do and not group.is_sealed and not any(m.reason == NEED_DEAD for m in members):
         gone = Transition(
             action_id=group.action_id,
             signal=group.signal,
@@ -180,6 +179,6 @@ def _refresh_group(connection: Connection, group: Row[Any], members: list[Row[An
         )
         apply_transitions(connection, [gone], ACTOR, now)
         return
-    is_ready = group.state == "waiting" and bool(to_do) and all(m.is_ready for m in to_do)
-    if is_ready != group.is_ready:
+    is_ready = bool(to_do) and all(m.is_ready for m in to_do)
+    if group.state == "waiting" and is_ready != group.is_ready:
         _set(connection, {group.action_id}, is_ready=is_ready)

@@ -53,7 +53,7 @@ Sequence64 = BigInteger().with_variant(Integer, "sqlite")
 facts = Table(  # one row a fact about the ledger itself: the warehouse incarnation it is bound to, when it was made
     "facts",
     metadata,
-    Column("name", String(64), primary_key=True),
+    Column("name", String(200), primary_key=True),
     Column("value", Text, nullable=False),
 )
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from dagster_project.contracts.destination import IdempotencyClass, Outcome, Verdict
 from dagster_project.contracts.vocabulary import ActionState
@@ -77,7 +77,8 @@ def store_renderings(database: Database, claim: Claim, renderings: Sequence[Rend
     def work(connection: Connection) -> None:
         now = database.now()
         mine = _mine(connection, claim, [r.action_id for r in renderings])
-        kept = [r for r in renderings if r.action_id in mine]
+        gone = _members_gone(connection, renderings)
+        kept = [r for r in renderings if r.action_id in mine and r.action_id not in gone]
         rendered = [r for r in kept if r.arguments_json is not None]
         if rendered:
             rows = [
@@ -93,7 +94,22 @@ def store_renderings(database: Database, claim: Claim, renderings: Sequence[Rend
                 _settle_rows(connection, [(mine[rendering.action_id], consequence, rendering.detail, None)], now)
         _refresh(connection, [mine[r.action_id] for r in kept if r.arguments_json is None or r.is_held], now)
 
-    database.write(work)
+    database.write(work, over=claim.signal)
+
+
+def _members_gone(connection: Connection, renderings: Sequence[Rendering]) -> set[str]:
+    """Groups of which a member was settled since it was read: their rendering is not what would be sent now."""
+    gone: set[str] = set()
+    for rendering in renderings:
+        for ids in chunks(rendering.member_ids):
+            to_do = (
+                actions.c.action_id.in_(ids),
+                actions.c.group_id == rendering.action_id,
+                actions.c.state == "waiting",
+            )
+            if connection.execute(select(func.count()).select_from(actions).where(*to_do)).scalar_one() < len(ids):
+                gone.add(rendering.action_id)
+    return gone
 
 
 def _seal(connection: Connection, action_ids: Sequence[str]) -> None:
@@ -124,7 +140,8 @@ def _mine(connection: Connection, claim: Claim, action_ids: Sequence[str]) -> di
 def write_intents(database: Database, claim: Claim, action_ids: Sequence[str], lease_within: timedelta) -> list[Intent]:
     """Opens an attempt for each action that may be sent at this very moment, and renews the lease.
 
-    Checked again here, in the intent's own transaction: the lease, pauses, open circuits, do-not-contact.
+    Checked again here, in the intent's own transaction: the lease, the lane's order, pauses, open circuits,
+    do-not-contact.
     Parameters: the claim; the actions, rendered already; how long the lease holds from now.
     """
 
@@ -134,13 +151,14 @@ def write_intents(database: Database, claim: Claim, action_ids: Sequence[str], l
             return []
         mine = _mine(connection, claim, action_ids)
         blocked = blocked_destinations(connection, now)
-        open_rows = [row for row in mine.values() if row.destination not in blocked]
+        open_rows = [row for row in mine.values() if row.is_ready and row.destination not in blocked]
         refused = _refused_contacts(connection, open_rows)
         _suppress_contacts(connection, refused, now)
-        rows = [row for row in open_rows if row.action_id not in {r.action_id for r in refused}]
+        kept_back = {row.action_id for row in refused} | _groups_with_refused(connection, open_rows, now)
+        rows = [row for row in open_rows if row.action_id not in kept_back]
         return _open_attempts(connection, claim, rows, now, now + lease_within)
 
-    return database.write(work)
+    return database.write(work, over=claim.signal)
 
 
 def _refused_contacts(connection: Connection, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
@@ -157,6 +175,30 @@ def _suppress_contacts(connection: Connection, rows: Sequence[Row[Any]], now: da
     consequence = Consequence(ActionState.SUPPRESSED, "do_not_contact")
     _settle_rows(connection, [(row, consequence, "listed after it was planned", None) for row in rows], now)
     _refresh(connection, rows, now)
+
+
+def _groups_with_refused(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> set[str]:
+    """Groups whose rendered request names somebody who was listed since.
+
+    That member is suppressed. A group that was never tried is rendered anew without it; of one that was, a part may
+    have happened, so a person decides.
+    """
+    members = _members(connection, [row.action_id for row in rows if row.is_group])
+    kept_back: set[str] = set()
+    for group in (row for row in rows if row.is_group):
+        refused = _refused_contacts(connection, members.get(group.action_id, []))
+        if not refused:
+            continue
+        kept_back.add(group.action_id)
+        _suppress_contacts(connection, refused, now)
+        if _attempt_numbers(connection, [group.action_id]):
+            held = Consequence(ActionState.HELD, "do_not_contact")
+            _settle_rows(connection, [(group, held, "a member was listed after the first attempt", None)], now)
+        else:
+            connection.execute(delete(requests).where(requests.c.action_id == group.action_id))
+            connection.execute(update(actions).where(actions.c.action_id == group.action_id).values(is_sealed=False))
+            refresh_groups(connection, {group.action_id}, now)
+    return kept_back
 
 
 def _open_attempts(
@@ -236,7 +278,7 @@ def settle(
         _refresh(connection, [row for row, *_ in changes], now)
         return report
 
-    return database.write(work)
+    return database.write(work, over=claim.signal)
 
 
 def _consequence(one: Settled, policy: RetryPolicy, random: Random) -> Consequence:

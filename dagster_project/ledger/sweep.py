@@ -9,6 +9,7 @@ from random import Random
 from sqlalchemy import Connection, select
 
 from dagster_project.contracts.destination import IdempotencyClass, Outcome, ReasonFor, Verdict
+from dagster_project.ledger.readiness import load_versions, step_of
 from dagster_project.ledger.retry_policy import RetryPolicy, consequence_of
 from dagster_project.ledger.schema import actions, attempts
 from dagster_project.ledger.settlement import settle_abandoned
@@ -24,17 +25,23 @@ class SweepPolicy:
     server_limit: float  # seconds; the longest of any bound destination
 
 
-def sweep_expired(connection: Connection, policy: SweepPolicy, now: datetime) -> int:
-    """Settles the open attempts whose action's lease has expired; returns how many there were."""
+def sweep_expired(connection: Connection, signal: str, policy: SweepPolicy, now: datetime) -> int:
+    """Settles a signal's open attempts whose action's lease has expired; returns how many there were."""
     query = (
         select(actions, attempts.c.attempt_id)
         .join(attempts, attempts.c.action_id == actions.c.action_id)
-        .where(attempts.c.verdict.is_(None), actions.c.lease_until <= now, actions.c.state == "waiting")
+        .where(
+            actions.c.signal == signal,
+            attempts.c.verdict.is_(None),
+            actions.c.lease_until <= now,
+            actions.c.state == "waiting",
+        )
         .limit(SWEEP_LIMIT)
     )
     if connection.dialect.name == "postgresql":
         query = query.with_for_update(skip_locked=True)
     rows = connection.execute(query).all()
+    versions = load_versions(connection, (row.playbook_version for row in rows))
     settle_abandoned(
         connection,
         [
@@ -47,6 +54,7 @@ def sweep_expired(connection: Connection, policy: SweepPolicy, now: datetime) ->
                     policy.retry,
                     policy.random,
                     server_limit=policy.server_limit,
+                    is_at_least_once=step_of(versions, row).is_at_least_once,
                 ),
             )
             for row in rows

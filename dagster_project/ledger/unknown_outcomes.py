@@ -53,9 +53,11 @@ def record_answer(database: Database, action_id: str, outcome: Outcome | None) -
         if outcome is None:
             connection.execute(update(actions).where(*still).values(is_ready=False))
         elif outcome.verdict is Verdict.DELIVERED:
-            settle_reconciled(connection, row, Consequence(ActionState.DELIVERED, ""), outcome, now)
+            settle_reconciled(connection, row, Consequence(ActionState.DELIVERED, "", is_counted=False), outcome, now)
         elif outcome.verdict is Verdict.RETRY:
-            settle_reconciled(connection, row, Consequence(ActionState.WAITING, "proved_not_done"), outcome, now)
+            settle_reconciled(
+                connection, row, Consequence(ActionState.WAITING, "proved_not_done", is_counted=False), outcome, now
+            )
         else:
             connection.execute(
                 update(actions).where(*still).values(due_at=now + ASK_AGAIN_WITHIN, detail=outcome.detail[:500])

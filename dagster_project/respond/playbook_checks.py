@@ -12,14 +12,14 @@ from dagster_project.contracts.destination import Destination, IdempotencyClass,
 from dagster_project.contracts.event import EVENT_FIELDS
 from dagster_project.contracts.playbook import SCOPE_ROOTS, Playbook, PlaybookVersion, Step
 from dagster_project.contracts.signal import SignalSpec
+from dagster_project.detect.manifest import SignalDraft
 from dagster_project.respond.playbook_files import PlaybookFile
+from dagster_project.respond.secret_signs import SECRET_MESSAGE, SECRET_REMEDY, is_secret_key, is_secret_text
 from dagster_project.respond.templating import FILTERS, RenderFailed, check_compiles, fields_used, filters_unknown
 
 STEP_RESULT_FIELDS = ("external_id", "url", "result")
 LEDGER_FIELDS = ("open", "delivered", "last_external_id", "last_at")
 CONDITION_ROOTS = ("severity", "score", "kind", "episode", "row", "event", "parameters", "group")
-# Words that look like a secret's key; a secret belongs into the environment, never into YAML.
-SECRET_WORDS = ("token", "password", "secret", "api_key", "apikey", "authorization", "bearer")
 
 
 @dataclass(frozen=True)
@@ -48,21 +48,39 @@ def settle_parameters(source: PlaybookFile, spec: SignalSpec) -> tuple[dict[str,
         (f"parameters.{name}", f"the parameter {name!r} has no default and is not set", known[name].description)
         for name in missing
     ]
+    wrong += [
+        (f"parameters.{name}", SECRET_MESSAGE, SECRET_REMEDY)
+        for name, content in spec.parameters.items()
+        if any(isinstance(value, str) and is_secret_text(value) for _, value in _leaves(content))
+    ]
     return settled, wrong
 
 
 def check_playbook(
-    source: PlaybookFile, version: PlaybookVersion, columns: Mapping[str, Column], around: Surroundings
+    source: PlaybookFile,
+    version: PlaybookVersion,
+    columns: Mapping[str, Column],
+    around: Surroundings,
+    draft: SignalDraft | None = None,
 ) -> list[Problem]:
-    """Every problem of a playbook as one signal uses it; empty where it may be used."""
-    return list(_Check(source, version, columns, around).problems())
+    """Every problem of a playbook as one signal uses it, once each; empty where it may be used.
+
+    Parameters: the playbook's file; its version for the signal; the signal's columns; what it may refer to; the signal,
+    so that a mistake in a parameter's text is told where the signal says it.
+    """
+    return list(dict.fromkeys(_Check(source, version, columns, around, draft).problems()))
 
 
 class _Check:
     def __init__(
-        self, source: PlaybookFile, version: PlaybookVersion, columns: Mapping[str, Column], around: Surroundings
+        self,
+        source: PlaybookFile,
+        version: PlaybookVersion,
+        columns: Mapping[str, Column],
+        around: Surroundings,
+        draft: SignalDraft | None,
     ) -> None:
-        self.source, self.version, self.columns, self.around = source, version, columns, around
+        self.source, self.version, self.columns, self.around, self.draft = source, version, columns, around, draft
 
     @property
     def playbook(self) -> Playbook:
@@ -79,15 +97,16 @@ class _Check:
             yield from self._step(step)
 
     def _secrets(self) -> Iterator[Problem]:
-        for step in self.playbook.steps:
-            for path, value in _leaves(step.arguments):
-                if any(word in str(path[-1] if path else "").lower() for word in SECRET_WORDS) and isinstance(
-                    value, str
-                ):
-                    where: list[str | int] = ["steps", step.name, "with", *path]
-                    yield self.source.problem(
-                        where, "looks like a secret", "put it into the environment, see the settings"
-                    )
+        for path, value in _leaves(self.playbook.model_dump(mode="json", by_alias=True)):
+            is_key = "with" in path and is_secret_key(str(path[-1]))
+            if isinstance(value, str) and (is_key or is_secret_text(value)):
+                yield self.source.problem(self._named(path), SECRET_MESSAGE, SECRET_REMEDY)
+
+    def _named(self, path: tuple[str | int, ...]) -> list[str | int]:
+        """The path with a step's name for its number, as people speak of it."""
+        if path[0] == "steps" and len(path) > 1 and isinstance(path[1], int):
+            return ["steps", self.playbook.steps[path[1]].name, *path[2:]]
+        return list(path)
 
     def _enrichments(self) -> Iterator[Problem]:
         for name, enrichment in self.playbook.enrich.items():
@@ -202,9 +221,17 @@ class _Check:
         for path in used:
             yield from self._path(path, where, roots, step)
             if path[0] == "parameters" and len(path) > 1 and depth == 0:
-                for _, value in _leaves(self.version.parameters.get(path[1])):
-                    if isinstance(value, str) and "{" in value:
-                        yield from self._template(value, where, step, depth=1)
+                yield from self._parameter(path[1], where, step)
+
+    def _parameter(self, name: str, where: list[str | int], step: Step | None) -> Iterator[Problem]:
+        """The templates in a parameter's value, told where it was written: in the signal, or here as the default."""
+        for _, value in _leaves(self.version.parameters.get(name)):
+            if isinstance(value, str) and "{" in value:
+                for problem in self._template(value, where, step, depth=1):
+                    if self.draft is not None and name in self.draft.spec.parameters:
+                        yield self.draft.problem(f"parameters.{name}", problem.message, problem.remedy)
+                    else:
+                        yield problem
 
     def _template_roots(self, step: Step | None, depth: int) -> set[str]:
         """What a template may begin with: routes come before the steps, parameters are put in once, groups need one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any
 
@@ -110,7 +111,9 @@ def _sums(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for row in rows:
         for column, value in row.items():
             if (number := as_number(value)) is not None:
-                totals[column] = totals.get(column, 0) + number
+                totals[column] = totals.get(column, Decimal(0)) + (
+                    value if isinstance(value, int) else Decimal(str(number))
+                )
     return totals
 
 

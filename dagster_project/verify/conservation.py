@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, select
 
+from dagster_project.contracts.destination import IdempotencyClass
 from dagster_project.ledger.schema import actions, attempts, audit, builds, events
 
 SHOWN = 5
@@ -133,7 +134,9 @@ def _members_follow_groups(connection: Connection, signal: str | None) -> Proof:
 
 
 def _delivered_once(connection: Connection, signal: str | None) -> Proof:
-    """Every delivered action or group has exactly one attempt that says so; members have none of their own."""
+    """Every delivered action or group has one attempt that says so, or several where its key makes them one effect; and
+    none was delivered that the loop itself has suppressed.
+    """
     attempted = (
         select(attempts.c.action_id, func.count().label("n"))
         .where(attempts.c.verdict == "delivered")
@@ -142,15 +145,34 @@ def _delivered_once(connection: Connection, signal: str | None) -> Proof:
     )
     reconciled = select(audit.c.action_id).where(audit.c.verb == "delivered", audit.c.from_state == "held")
     query = (
-        select(actions.c.action_id, func.coalesce(attempted.c.n, 0).label("n"))
+        select(actions.c.action_id, actions.c.idempotency, func.coalesce(attempted.c.n, 0).label("n"))
         .outerjoin(attempted, attempted.c.action_id == actions.c.action_id)
         .where(actions.c.state == "delivered", actions.c.group_id.is_(None), actions.c.action_id.notin_(reconciled))
     )
     if signal is not None:
         query = query.where(actions.c.signal == signal)
     rows = connection.execute(query).all()
-    wrong = [f"action {row.action_id}: delivered by {row.n} attempts" for row in rows if row.n != 1]
-    return Proof("every delivery has exactly one delivered attempt", len(rows), len(wrong), tuple(wrong[:SHOWN]))
+    wrong = [
+        f"action {row.action_id}: delivered by {row.n} attempts"
+        for row in rows
+        if row.n == 0 or (row.n > 1 and row.idempotency == IdempotencyClass.UNKEYED.value)
+    ]
+    unnoticed = select(actions.c.action_id, actions.c.reason).join(
+        attempted, attempted.c.action_id == actions.c.action_id
+    )
+    unnoticed = unnoticed.where(actions.c.state == "suppressed", actions.c.reason.notin_(("rejected", "discarded")))
+    if signal is not None:
+        unnoticed = unnoticed.where(actions.c.signal == signal)
+    wrong += [
+        f"action {row.action_id}: suppressed ({row.reason}), but an attempt was delivered"
+        for row in connection.execute(unnoticed)
+    ]
+    return Proof(
+        "every delivery has its delivered attempt, and no attempt was delivered unnoticed",
+        len(rows),
+        len(wrong),
+        tuple(wrong[:SHOWN]),
+    )
 
 
 def _settled_have_reasons(connection: Connection, signal: str | None) -> Proof:

@@ -19,6 +19,7 @@ from dagster_project.detect.warehouse_reading import (
 )
 
 NAMED = 20
+CLOCK_MARGIN = timedelta(minutes=5)  # clocks of loaders and of this host may differ by so much
 
 
 def build_data_checks(
@@ -45,11 +46,14 @@ def judge_age(records: list[BuildRecord], now: datetime, limit: timedelta) -> tu
         return False, {"why": "nothing was captured yet"}
     newest = max(captured, key=lambda record: record.data_as_of)
     age = now - newest.data_as_of
-    return age <= limit, {
+    is_ahead = age < -CLOCK_MARGIN
+    why = "" if age <= limit else f"the data is {age} old, fresh_within is {limit}"
+    why = f"the data claims to be from {-age} ahead of now: is its moment in UTC?" if is_ahead else why
+    return not why, {
         "data_as_of": newest.data_as_of.isoformat(),
         "age_hours": round(age.total_seconds() / 3600, 2),
         "limit_hours": limit.total_seconds() / 3600,
-        "why": "" if age <= limit else f"the data is {age} old, fresh_within is {limit}",
+        "why": why,
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from contract_report import TRYTON, ContractReport
 from erp_under_test import ORDER, PROJECT, Erp, order_request, project_request
-from lossy_proxy import Exchange, LossyProxy, Treatment, lossy_proxy, loses_the_reply_of
+from lossy_proxy import Exchange, LossyProxy, Treatment, loses_the_reply_of, lossy_proxy
 
 from dagster_project.contracts.destination import Outcome, Request
 from dagster_project.respond.destinations.tryton import Tryton

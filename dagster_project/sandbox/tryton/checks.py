@@ -135,4 +135,4 @@ def _places(number: Any) -> int:
 
 
 def _too_fine(value: Any, place: str, digits: int) -> str:
-    return f"The number of digits in the value \"'{value}'\" for {place} exceeds the limit of \"(None, {digits})\"."
+    return f'The number of digits in the value "\'{value}\'" for {place} exceeds the limit of "(None, {digits})".'

@@ -84,7 +84,7 @@ class RecordReader:
         product = self.stored(REGISTRY["product.product"], [data.get("product") or 0]).get(data.get("product") or 0)
         purchase = self.stored(REGISTRY["purchase.purchase"], [data["purchase"]])[data["purchase"]]
         count = data.get("quantity") or 0
-        quantity = f"{count:.{unit.data['digits']}f} {unit.data['symbol']}" if unit else str(count)
+        quantity = f"{count:.{unit.data['digits']}f}\N{NO-BREAK SPACE}{unit.data['symbol']}" if unit else str(count)
         what = self.name_of(REGISTRY["product.product"], product) if product else data.get("description")
         return " ".join(filter(None, (quantity, what, "@", self.name_of(REGISTRY["purchase.purchase"], purchase))))
 

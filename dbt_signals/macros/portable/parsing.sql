@@ -7,6 +7,8 @@
 {% macro default__is_written_as(column, pattern) %}regexp_like({{ column }}, '{{ pattern }}'){% endmacro %}
 {% macro duckdb__is_written_as(column, pattern) %}regexp_matches({{ column }}, '{{ pattern }}'){% endmacro %}
 {% macro postgres__is_written_as(column, pattern) %}({{ column }} ~ '{{ pattern }}'){% endmacro %}
+{# Snowflake's regexp_like anchors the pattern at both ends by itself; what begins like a date may go on #}
+{% macro snowflake__is_written_as(column, pattern) %}(regexp_substr({{ column }}, '{{ pattern }}') is not null){% endmacro %}
 {% macro bigquery__is_written_as(column, pattern) %}regexp_contains({{ column }}, r'{{ pattern }}'){% endmacro %}
 
 {# the text as that type, or null where the warehouse would refuse it #}

@@ -3,24 +3,28 @@
     python fakesnow_server.py PORT JOURNAL
 
 runs in the environment of requirements/snowflake.txt. Every statement that a client sends is appended to the journal as
-one line of JSON (`sql`, `error` or null), so that the tests can see and parse what Snowflake would have been asked.
+one line of JSON (`sql`, `error` or null), so that the tests can see and parse what Snowflake would have been asked. While
+there is a file beside the journal that ends in .suspended, every statement is refused as by a suspended warehouse.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import fakesnow.cursor
+import fakesnow.info_schema
 import snowflake.connector.errors
 from fakesnow.cli import main
 from scripting_block import Raised, block_of, run_block
 
 _plain_execute = fakesnow.cursor.FakeSnowflakeCursor.execute
 _writing = threading.Lock()
+_QUALIFIED_TEMPORARY = re.compile(r"(create\s+(?:or\s+replace\s+)?)temporary\s+table\s+([\w\"]+\.)", re.IGNORECASE)
 
 
 def _run_for_fakesnow(cursor: Any, block: str) -> None:
@@ -34,15 +38,35 @@ def _run_for_fakesnow(cursor: Any, block: str) -> None:
     execute("select 'anonymous block' as \"anonymous block\"")
 
 
+def _refuse_while_suspended() -> None:
+    if Path(sys.argv[2]).with_suffix(".suspended").exists():
+        raise snowflake.connector.errors.ProgrammingError(
+            msg="No active warehouse selected in the current session. Select an active warehouse with the "
+            "'use warehouse' command.",
+            errno=606,
+            sqlstate="57P03",
+        )
+
+
+def _without_temporary(sql: str) -> str:
+    """DuckDB keeps temporary tables in a catalog of their own, so one with a schema before its name is a plain one here."""
+    return _QUALIFIED_TEMPORARY.sub(r"\1table \2", sql, count=1)
+
+
 def _execute(cursor: Any, command: str, *arguments: Any, **options: Any) -> Any:
     error: str | None = None
     try:
+        _refuse_while_suspended()
         if (block := block_of(command)) is None:
-            return _plain_execute(cursor, command, *arguments, **options)
+            return _plain_execute(cursor, _without_temporary(command), *arguments, **options)
         _run_for_fakesnow(cursor, block)
-    except Exception as failure:
+    except snowflake.connector.errors.Error as failure:
         error = f"{type(failure).__name__}: {failure}"
         raise
+    except Exception as failure:
+        # fakesnow answers with status 500 to what it does not know, and every client then tries again for minutes
+        error = f"fakesnow: {type(failure).__name__}: {failure}"
+        raise snowflake.connector.errors.ProgrammingError(msg=error, errno=1003, sqlstate="0A000") from failure
     else:
         return cursor
     finally:
@@ -54,7 +78,14 @@ def _write_down(sql: str, error: str | None) -> None:
         journal.write(json.dumps({"sql": sql, "error": error}) + "\n")
 
 
+def _no_note(*_arguments: Any) -> str:
+    """fakesnow notes comments and text lengths in another attached file, which DuckDB refuses inside a transaction."""
+    return "select 1"
+
+
 fakesnow.cursor.FakeSnowflakeCursor.execute = _execute
+fakesnow.info_schema.insert_table_comment_sql = _no_note
+fakesnow.info_schema.insert_text_lengths_sql = _no_note
 
 if __name__ == "__main__":
     sys.exit(main(["-s", "--host", "127.0.0.1", "-p", sys.argv[1]]))

@@ -204,9 +204,6 @@ def test_the_open_attempt_of_a_group_is_settled_for_all_its_members(make_bench: 
     assert bench.broken_laws() == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="claims._due lets an action with an open attempt be claimed when the sweep did not reach it"
-)
 def test_more_lost_attempts_than_one_sweep_takes_are_never_claimed_unswept(
     make_bench: MakeBench, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,9 +219,6 @@ def test_more_lost_attempts_than_one_sweep_takes_are_never_claimed_unswept(
     assert {bench.state(entity, "tell") for entity in "abc"} == {("held", "unknown_outcome")}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="claims.release gives back actions whose call is under way, and no sweep ever sees them"
-)
 def test_giving_back_a_claim_leaves_calls_under_way_to_the_sweep(make_bench: MakeBench, clock: Clock) -> None:
     bench = make_bench(step("tell", role="chat"))
     bench.take_in(opened("a"))
@@ -239,7 +233,6 @@ def test_giving_back_a_claim_leaves_calls_under_way_to_the_sweep(make_bench: Mak
     assert len(bench.attempts(bench.action("a", "tell").action_id)) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="sweep_expired does not pass the step's is_at_least_once on")
 def test_an_unkeyed_step_that_accepts_a_second_effect_is_sent_again_after_a_dead_run(
     make_bench: MakeBench, clock: Clock
 ) -> None:
@@ -267,7 +260,9 @@ def test_claimers_at_once_never_share_an_action(make_bench: MakeBench) -> None:
     assert {len(bench.attempts(action_id)) for action_id in taken} == {1}
 
 
-def test_runs_at_once_bring_every_event_to_its_end(make_bench: MakeBench, database: Database, clock: Clock) -> None:
+def test_runs_at_once_bring_every_event_to_its_end(
+    make_bench: MakeBench, database: Database, request: pytest.FixtureRequest
+) -> None:
     bench = make_bench(
         step("join"),
         step("order", role="erp", group_by="row.owner"),

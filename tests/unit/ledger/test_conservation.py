@@ -73,9 +73,6 @@ def test_an_unkeyed_action_delivered_twice_is_noticed(make_bench: MakeBench) -> 
     assert any("delivered by 2 attempts" in example for example in bench.broken_laws())
 
 
-@pytest.mark.xfail(
-    strict=True, reason="conservation does not look at delivered attempts of actions that are not delivered"
-)
 def test_a_delivery_that_the_action_does_not_know_of_is_noticed(make_bench: MakeBench) -> None:
     bench = make_bench(step("tell", role="chat"))
     bench.take_in(opened("a"))

@@ -98,7 +98,6 @@ def test_the_longest_wait_that_was_asked_for_holds_for_the_destination(database:
     [GOOD, DOWN, Outcome(Verdict.RETRY, ReasonFor.RATE_LIMITED.value, retry_after=1.0, scope="destination")],
     ids=["success", "failure", "shorter"],
 )
-@pytest.mark.xfail(strict=True, reason="record_news overwrites a Retry-After that has not passed")
 def test_a_wait_that_was_asked_for_outlasts_what_another_run_reports(
     database: Database, clock: Clock, later: Outcome
 ) -> None:

@@ -83,7 +83,6 @@ def test_a_group_without_members_is_suppressed(make_bench: MakeBench) -> None:
     assert bench.broken_laws() == []
 
 
-@pytest.mark.xfail(strict=True, reason="store_renderings seals a group whose members have changed since they were read")
 def test_a_member_that_resolved_between_reading_and_sealing_is_not_in_the_request(make_bench: MakeBench) -> None:
     bench = make_bench(ORDER)
     bench.take_in(opened("a", supplier="s"), opened("b", supplier="s"))
@@ -160,7 +159,6 @@ def test_a_member_whose_need_died_delays_no_other(make_bench: MakeBench) -> None
     assert bench.broken_laws() == []
 
 
-@pytest.mark.xfail(strict=True, reason="intake refreshes no lane of an event that was planned with a dead step")
 def test_a_member_without_a_value_to_group_by_delays_no_other_group_of_its_event(make_bench: MakeBench) -> None:
     bench = make_bench(ORDER, step("tell", role="chat", needs=("order",), group_by="row.region"))
     bench.take_in(opened("a", supplier="s", region="north"), opened("poison", region="north"))
@@ -187,9 +185,6 @@ def test_an_entity_with_earlier_work_gets_a_group_of_its_own(make_bench: MakeBen
     assert len(bench.rows(is_group=True)) == 2
 
 
-@pytest.mark.xfail(
-    strict=True, reason="refresh_groups never looks at a sealed group, so that its readiness ignores its members' lanes"
-)
 def test_a_replayed_group_waits_behind_an_earlier_event_of_a_member_that_was_replayed_too(
     make_bench: MakeBench,
 ) -> None:
@@ -205,7 +200,6 @@ def test_a_replayed_group_waits_behind_an_earlier_event_of_a_member_that_was_rep
     assert first.step == "call"
 
 
-@pytest.mark.xfail(strict=True, reason="controls._move moves members whose group it may not move")
 def test_a_discard_takes_no_member_out_of_a_group_under_way(make_bench: MakeBench) -> None:
     bench = make_bench(ORDER)
     bench.take_in(opened("a", supplier="s"), opened("b", supplier="s"))

@@ -148,7 +148,6 @@ def test_a_ledger_that_cannot_be_made_is_refused_in_words(tmp_path: Path, obstac
         open_database(f"sqlite:///{path}")
 
 
-@pytest.mark.xfail(strict=True, reason="open_database lets sqlalchemy.exc.DatabaseError through")
 def test_a_file_that_is_no_ledger_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     path.write_text("this is a note, not a database; " * 200)

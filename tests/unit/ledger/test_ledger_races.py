@@ -27,7 +27,6 @@ def on(bench: Bench, database: Database) -> Bench:
     return other
 
 
-@pytest.mark.xfail(strict=True, reason="PostgreSQL: writers of the ledger do not exclude each other")
 def test_an_event_that_arrives_while_the_one_before_it_settles_is_not_forgotten(
     postgres: Database, clock: Clock
 ) -> None:
@@ -42,7 +41,6 @@ def test_an_event_that_arrives_while_the_one_before_it_settles_is_not_forgotten(
     assert bench.state("a", "close", "resolved") == ("delivered", "")
 
 
-@pytest.mark.xfail(strict=True, reason="PostgreSQL: writers of the ledger do not exclude each other")
 def test_an_outcome_that_is_settled_while_a_later_event_arrives_lets_that_event_go(
     postgres: Database, clock: Clock
 ) -> None:
@@ -58,7 +56,6 @@ def test_an_outcome_that_is_settled_while_a_later_event_arrives_lets_that_event_
     assert bench.broken_laws() == []
 
 
-@pytest.mark.xfail(strict=True, reason="PostgreSQL: writers of the ledger do not exclude each other")
 def test_two_needs_of_one_step_that_are_settled_at_once_let_it_go(postgres: Database, clock: Clock) -> None:
     bench = bench_over(
         postgres, clock, step("join"), step("ask", role="desk"), step("tell", role="chat", needs=("join", "ask"))
@@ -76,7 +73,6 @@ def test_two_needs_of_one_step_that_are_settled_at_once_let_it_go(postgres: Data
     assert bench.action("a", "tell").is_ready
 
 
-@pytest.mark.xfail(strict=True, reason="PostgreSQL: writers of the ledger do not exclude each other")
 def test_two_groups_that_are_settled_at_once_let_the_group_that_needs_both_go(postgres: Database, clock: Clock) -> None:
     bench = bench_over(
         postgres,
@@ -96,7 +92,6 @@ def test_two_groups_that_are_settled_at_once_let_the_group_that_needs_both_go(po
     assert bench.group("tell").is_ready
 
 
-@pytest.mark.xfail(strict=True, reason="PostgreSQL: writers of the ledger do not exclude each other")
 def test_a_call_that_begins_while_its_episode_ends_is_known_as_under_way(postgres: Database, clock: Clock) -> None:
     bench = bench_over(postgres, clock, step("call"), step("close", on=("resolved",), follows="call"))
     bench.take_in(opened("a"))
@@ -134,7 +129,6 @@ def test_an_episode_that_ends_while_its_call_is_about_to_begin_keeps_it_back(pos
     assert bench.state("a", "call") == ("suppressed", "superseded")
 
 
-@pytest.mark.xfail(strict=True, reason="PostgreSQL: writers of the ledger do not exclude each other")
 def test_a_group_that_is_sealed_while_a_member_resolves_says_the_same_as_its_request(
     postgres: Database, clock: Clock
 ) -> None:
@@ -148,7 +142,6 @@ def test_a_group_that_is_sealed_while_a_member_resolves_says_the_same_as_its_req
     assert [bench.state(name, "order") for name in "ab"] == [("waiting", "")] * 2
 
 
-@pytest.mark.xfail(strict=True, reason="PostgreSQL: writers of the ledger do not exclude each other")
 def test_two_people_who_decide_at_once_leave_one_unbroken_story(postgres: Database, clock: Clock) -> None:
     bench = bench_over(postgres, clock, step("call"), guards={"opened": {"count": 0}})
     bench.take_in(opened("a"))
@@ -162,7 +155,6 @@ def test_two_people_who_decide_at_once_leave_one_unbroken_story(postgres: Databa
     assert bench.broken_laws() == []
 
 
-@pytest.mark.xfail(strict=True, reason="PostgreSQL: writers of the ledger do not exclude each other")
 def test_two_people_who_replay_at_once_replay_once(postgres: Database, clock: Clock) -> None:
     bench = bench_over(postgres, clock, step("call"))
     bench.take_in(opened("a"))
@@ -175,7 +167,6 @@ def test_two_people_who_replay_at_once_replay_once(postgres: Database, clock: Cl
     assert bench.broken_laws() == []
 
 
-@pytest.mark.xfail(strict=True, reason="PostgreSQL: writers of the ledger do not exclude each other")
 def test_two_runs_that_learn_of_a_destination_at_once_both_record_it(postgres: Database) -> None:
     policy = CircuitPolicy(opens_after=2, base_seconds=30.0, cap_seconds=60.0)
     down = news_from([Outcome(Verdict.RETRY, ReasonFor.UNREACHABLE.value, scope="destination")])
@@ -187,7 +178,6 @@ def test_two_runs_that_learn_of_a_destination_at_once_both_record_it(postgres: D
     )
 
 
-@pytest.mark.xfail(strict=True, reason="PostgreSQL: writers of the ledger do not exclude each other")
 def test_two_runs_whose_credentials_are_refused_at_once_pause_the_destination_once(postgres: Database) -> None:
     policy = CircuitPolicy(opens_after=2, base_seconds=30.0, cap_seconds=60.0)
     refused = news_from([Outcome(Verdict.RETRY, ReasonFor.UNAUTHORIZED.value, scope="destination")])
@@ -199,7 +189,6 @@ def test_two_runs_whose_credentials_are_refused_at_once_pause_the_destination_on
     )
 
 
-@pytest.mark.xfail(strict=True, reason="PostgreSQL: writers of the ledger do not exclude each other")
 def test_two_sensors_that_read_the_same_list_at_once_both_go_on(postgres: Database, clock: Clock) -> None:
     listed = [("customer", "a", "asked us", clock())]
 
@@ -212,7 +201,6 @@ def test_two_sensors_that_read_the_same_list_at_once_both_go_on(postgres: Databa
     assert both == (1, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="PostgreSQL: writers of the ledger do not exclude each other")
 def test_two_people_who_pause_at_once_pause_once(postgres: Database) -> None:
     both = interleaved(postgres, lambda: pause(postgres, "all", ADA), lambda other: pause(other, "all", ADA))
 

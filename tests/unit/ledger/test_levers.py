@@ -135,7 +135,6 @@ def test_a_discard_leaves_work_of_a_living_run_alone(make_bench: MakeBench) -> N
     assert discard(bench.database, Selection(signal=bench.signal.name), ADA) == 0
 
 
-@pytest.mark.xfail(strict=True, reason="discard takes an expired lease for a living run's")
 def test_a_discard_takes_what_a_dead_run_left(make_bench: MakeBench, clock: Clock) -> None:
     bench = make_bench(step("join"))
     bench.take_in(opened("a"))
@@ -143,6 +142,20 @@ def test_a_discard_takes_what_a_dead_run_left(make_bench: MakeBench, clock: Cloc
     clock.step(LEASE.total_seconds())
 
     assert discard(bench.database, Selection(signal=bench.signal.name), ADA) == 1
+
+
+@pytest.mark.parametrize("role", ["crm", "chat"])
+def test_a_discard_leaves_the_lost_call_of_a_dead_run_to_the_sweep(
+    make_bench: MakeBench, clock: Clock, role: str
+) -> None:
+    bench = make_bench(step("tell", role=role))
+    bench.take_in(opened("a"))
+    bench.begin(bench.claim())
+    clock.step(LEASE.total_seconds())
+    discard(bench.database, Selection(signal=bench.signal.name), ADA)
+    bench.claim(run="run-2")
+
+    assert [one.verdict for one in bench.attempts(bench.action("a", "tell").action_id)] == ["unknown"]
 
 
 def test_a_lever_narrows_by_destination_and_reason(make_bench: MakeBench) -> None:

@@ -104,9 +104,6 @@ def test_no_intent_for_who_was_listed_since_it_was_rendered(make_bench: MakeBenc
     assert bench.broken_laws() == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="write_intents looks at the contact of single actions only, not at a group's members"
-)
 def test_no_intent_for_a_group_with_a_member_who_was_listed_since(make_bench: MakeBench, clock: Clock) -> None:
     bench = make_bench(step("mail", group_by="row.owner"))
     bench.take_in(opened("a", owner="o"), opened("b", owner="o"))
@@ -137,7 +134,6 @@ def test_no_intent_for_what_was_superseded_since_it_was_rendered(make_bench: Mak
     assert bench.state("a", "call") == ("suppressed", "superseded")
 
 
-@pytest.mark.xfail(strict=True, reason="write_intents does not look at is_ready again")
 def test_no_intent_for_a_later_event_once_an_earlier_one_is_replayed(make_bench: MakeBench) -> None:
     bench = make_bench(step("call"), step("again", on=("resolved",)))
     bench.take_in(opened("a"))
@@ -255,10 +251,6 @@ def test_a_zombie_closes_its_own_attempt_and_nothing_else(make_bench: MakeBench,
     assert [row.verdict for row in bench.attempts(intents[0].action_id)] == ["delivered"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="conservation takes two delivered attempts for a broken law even where the key makes them one effect",
-)
 def test_a_zombie_s_delivery_beside_that_of_its_successor_breaks_no_law_where_keys_make_it_one_effect(
     make_bench: MakeBench, clock: Clock
 ) -> None:

@@ -138,7 +138,6 @@ def test_work_held_for_a_person_is_superseded_too(make_bench: MakeBench) -> None
     assert bench.state("a", "task") == ("suppressed", "superseded")
 
 
-@pytest.mark.xfail(strict=True, reason="intake supersedes by resolved events that the volume guard holds")
 def test_a_wave_of_resolved_that_is_held_ends_no_work_before_a_person_has_looked(make_bench: MakeBench) -> None:
     bench = make_bench(*STEPS, guards={"resolved": {"count": 1}})
     bench.take_in(opened("a"), opened("b"))

@@ -180,7 +180,7 @@ def upgrade() -> None:
     op.create_index("events_lane", "events", ["signal", "entity_id", "episode"], unique=False)
     op.create_table(
         "facts",
-        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )

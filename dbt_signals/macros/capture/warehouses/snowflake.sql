@@ -13,9 +13,10 @@
   {{ return(run_query('select ' ~ signal_moment_text('sysdate()')).rows[0][0]) }}
 {% endmacro %}
 
-{# a backslash starts an escape in Snowflake's literals #}
+{# a backslash starts an escape in Snowflake's literals, and two dollars would end the block that a literal stands in #}
 {% macro snowflake__signal_literal(value) %}
-  {{ return("'" ~ (value | string | replace('\\', '\\\\') | replace("'", "''")) ~ "'") }}
+  {% set text = "'" ~ (value | string | replace('\\', '\\\\') | replace("'", "''")) ~ "'" %}
+  {{ return('(' ~ text | replace('$', "$' || '") ~ ')' if '$$' in text else text) }}
 {% endmacro %}
 
 {% macro snowflake__signal_row_json(alias, columns) %}

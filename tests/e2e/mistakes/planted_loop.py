@@ -1,0 +1,117 @@
+"""A copy of the whole project that mistakes are planted into, played through the real loop."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from e2e.loop.loop_driver import Loop
+
+from dagster_project.detect.scaffolding import write_signal
+from dagster_project.settings import PROJECT_ROOT, Settings
+
+CHANNEL = "#mistakes"
+NOBODY = "where 1 = 0 -- your condition"
+SOME = "where customer_id between 'C000001' and 'C000005'"
+LEFT_OUT = shutil.ignore_patterns("target", "logs", "dbt_packages", "__pycache__")
+
+
+@dataclass(frozen=True)
+class Project:
+    """The dbt project and the playbooks, copied, with the settings that point there."""
+
+    folder: Path
+
+    @classmethod
+    def copied_to(cls, folder: Path) -> Project:
+        shutil.copytree(PROJECT_ROOT / "dbt_signals", folder / "dbt_signals", ignore=LEFT_OUT)
+        playbooks = PROJECT_ROOT / "dagster_project" / "respond" / "playbooks"
+        shutil.copytree(playbooks, folder / "playbooks", ignore=LEFT_OUT)
+        return cls(folder)
+
+    @property
+    def dbt(self) -> Path:
+        return self.folder / "dbt_signals"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"LOOP_DBT_PROJECT_DIR": str(self.dbt), "LOOP_PLAYBOOKS_DIR": str(self.folder / "playbooks")}
+
+    def settings(self, state_dir: Path, **values: Any) -> Settings:
+        return Settings(
+            _env_file=None,
+            state_dir=state_dir,
+            dbt_project_dir=self.dbt,
+            playbooks_dir=self.folder / "playbooks",
+            **values,
+        )
+
+    def add_signal(self, name: str, playbook: str = "notify_owner") -> None:
+        """A sound, live signal as `loopctl new signal` writes it, which flags nobody yet."""
+        _, yml = write_signal(self.dbt, name, "planted", "customer", "active_customers")
+        change(yml, "mode: shadow", "mode: live")
+        change(yml, '"#signals"', f'"{CHANNEL}"')
+        if playbook != "notify_owner":
+            change(yml, "playbook: notify_owner", f"playbook: {playbook}")
+            self.add_playbook(playbook)
+
+    def add_playbook(self, name: str) -> None:
+        """A sound playbook of two steps with the parameters of `notify_owner`."""
+        text = PLAYBOOK.replace("NAME", name)
+        (self.folder / "playbooks" / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+    def sql(self, name: str) -> Path:
+        return self.dbt / "models" / "signals" / "planted" / f"{name}.sql"
+
+    def yml(self, name: str) -> Path:
+        return self.sql(name).with_suffix(".yml")
+
+    def playbook(self, name: str) -> Path:
+        return self.folder / "playbooks" / f"{name}.yaml"
+
+    def flag_some(self, name: str) -> None:
+        change(self.sql(name), NOBODY, SOME)
+
+
+PLAYBOOK = """\
+name: NAME
+description: Tell it, then tell it again.
+parameters:
+  channel: {description: Where it is told.}
+  message: {description: What is said.}
+steps:
+  - name: tell
+    role: chat
+    operation: post_message
+    is_internal: true
+    with:
+      channel: "{{ parameters.channel }}"
+      text: "{{ parameters.message }}"
+  - name: tell_again
+    role: chat
+    operation: post_message
+    needs: [tell]
+    is_internal: true
+    with:
+      channel: "{{ parameters.channel }}"
+      text: "{{ parameters.message }}"
+"""
+
+
+def change(file: Path, old: str, new: str) -> None:
+    """Puts new text in place of old; old text that is not there is a defect of the test."""
+    text = file.read_text(encoding="utf-8")
+    assert old in text, f"{file.name} has no {old!r}"
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class PlayedLoop:
+    """A loop over the copied project, with what its commands said."""
+
+    project: Project
+    loop: Loop
+    said_by_validate: str
+    said_by_tick: str
