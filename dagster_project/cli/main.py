@@ -71,7 +71,7 @@ def prepare() -> None:
     for quarantined in catalog.quarantined.values():
         shown.print(Text(f"quarantined: {quarantined.name}", style="bold red"))
         for problem in quarantined.problems:
-            shown.print(Text(f"  {problem}"))
+            shown.print(Text(f"  {problem}"), soft_wrap=True)
     if catalog.quarantined:
         sys.exit(1)
 
@@ -124,7 +124,7 @@ def tick(no_build: bool) -> None:
     shown = console()
 
     def say(text: str) -> None:
-        shown.print(Text(text))
+        shown.print(Text(text), soft_wrap=True)
 
     catalog = prepare_if_stale(settings())
     is_built = True

@@ -78,7 +78,7 @@ def _print_troubles(console: Console, status: LoopStatus) -> None:
     for name, problems in status.quarantined.items():
         console.print(Text(f"quarantined: {name}", style="bold red"))
         for problem in problems:
-            console.print(Text(f"  {problem}"))
+            console.print(Text(f"  {problem}"), soft_wrap=True)
     for subject, why in status.paused.items():
         console.print(Text(f"paused: {subject} {why}", style="yellow"))
     for destination in status.blocked:

@@ -13,6 +13,7 @@ from pathlib import Path
 from dagster import DagsterInstance
 
 from dagster_project.contracts.catalog import CatalogSignal
+from dagster_project.detect.build_failures import failure_in_words
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable, build_records, reading
 from dagster_project.land.accounting import read_accounting
 from dagster_project.ledger.claims import due_count
@@ -67,11 +68,7 @@ def build_signals(settings: Settings) -> str:
     for result in results:
         counts[result["status"]] = counts.get(result["status"], 0) + 1
     if done.returncode != 0:
-        failed = [
-            f"{result['unique_id']}: {' '.join((result.get('message') or '').split())[:300]}"
-            for result in results
-            if result["status"] in ("error", "fail")
-        ]
+        failed = [failure_in_words(result) for result in results if result["status"] in ("error", "fail")]
         raise BuildFailed("\n".join(failed) or (done.stdout + done.stderr).strip())
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
 

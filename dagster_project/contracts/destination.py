@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class IdempotencyClass(StrEnum):
@@ -118,7 +118,8 @@ class Connection(BaseModel):
     """Base of a destination's connection settings; secrets are SecretStr so that they never print."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    call_deadline: float = 20.0  # seconds for one external call, connect and reply together
+    call_deadline: float = Field(default=20.0, gt=0)  # seconds for one external call, connect and reply together
+    calls_per_second: float | None = Field(default=None, gt=0)  # instead of the connector's own rate limit
 
 
 class Destination(Protocol):
@@ -129,7 +130,7 @@ class Destination(Protocol):
     connection_type: ClassVar[type[Connection]]
     operations: ClassVar[Mapping[str, Operation]]
     lookups: ClassVar[frozenset[str]]  # names that `look_up` answers
-    rate_limit: ClassVar[RateLimit]
+    rate_limit: RateLimit
     # longest time the server may go on working after our deadline; find_then_create waits it out before it looks again
     server_limit: ClassVar[float]
 

@@ -103,7 +103,7 @@ class Playbook(Spec):
             raise ValueError(f"steps.{step.name}.follows: no step {step.follows!r}; there are {', '.join(names)}")
         circle = _circle_from(step.name, {s.name: s.needs for s in self.steps})
         if circle:
-            raise ValueError(f"steps.{step.name}.needs: circular, {' -> '.join(circle)}")
+            raise ValueError(f"steps.{step.name}.needs: circular, {' -> '.join(circle)}; take one of these needs out")
         late = [need for need in step.needs if names.index(need) > names.index(step.name)]
         if late:
             raise ValueError(f"steps.{step.name}.needs: {late[0]!r} stands after it; move it before this step")

@@ -75,7 +75,7 @@ def _way_back(start: str, models: Mapping[str, Any]) -> list[str]:
 
 
 def _same_name(found: re.Match[str], words: str, _: Path) -> Problem:
-    files = _LISTED_FILE.findall(words)
+    files = sorted(_LISTED_FILE.findall(words))
     return Problem(
         file=files[0] if files else "models",
         message=f"the name {found[1]!r} is taken: {' and '.join(files)} have it both",
@@ -84,7 +84,7 @@ def _same_name(found: re.Match[str], words: str, _: Path) -> Problem:
 
 
 def _two_entries(found: re.Match[str], words: str, folder: Path) -> Problem:
-    files = _LISTED_FILE.findall(words)
+    files = sorted(_LISTED_FILE.findall(words))
     file = files[0] if files else "models"
     return Problem(
         file=file,
@@ -127,10 +127,25 @@ def _yaml(found: re.Match[str], _: str, __: Path) -> Problem:
     )
 
 
+def _rendered_too_early(found: re.Match[str], _: str, folder: Path) -> Problem:
+    """dbt does not say where; the first field of the text does."""
+    field = found[1][found[1].find("{{") :].partition("}}")[0]
+    files = sorted(folder.glob("models/**/*.yml"))
+    places = ((file, line) for file in files if (line := _line_with(file, field, but_not="raw %}")))
+    file, line = next(places, (folder, None))
+    return Problem(
+        file=file.relative_to(folder).as_posix() if line else "models",
+        line=line,
+        message=f"dbt fills in {{{{ }}}} in YAML itself, and knows no {found[2]!r}",
+        remedy="put {% raw %} before the text and {% endraw %} behind it, inside the quotes",
+    )
+
+
 _TELLERS: tuple[tuple[re.Pattern[str], Teller], ...] = (
     (re.compile(r'dbt found two \w+ with the name "(\w+)"'), _same_name),
     (re.compile(r"two schema\.yml entries for the same resource named (\w+)"), _two_entries),
     (re.compile(r"\((models/\S+)\) depends on a (node|source) named '([\w.]+)' which was not found"), _not_found),
+    (re.compile(r"Could not render (.*): '(\w+)' is undefined", re.DOTALL), _rendered_too_early),
     (re.compile(r"Error reading \w+: (\S+) - Runtime Error\s+Syntax error near line (\d+)"), _yaml),
     (re.compile(r"Compilation Error in \w+ \w+ \((models/\S+)\)\n(.+)"), _template),
 )
@@ -149,10 +164,11 @@ def _model_names(folder: Path) -> list[str]:
     return sorted(file.stem for file in folder.glob("models/**/*.sql"))
 
 
-def _line_with(file: Path, word: str) -> int | None:
-    """The first line (from 1) with a word in it; None where there is none to be read."""
+def _line_with(file: Path, word: str, but_not: str | None = None) -> int | None:
+    """The first line (from 1) with a word in it, and without another; None where there is none to be read."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return None
-    return next((number for number, line in enumerate(lines, start=1) if word in line), None)
+    fitting = (n for n, line in enumerate(lines, start=1) if word in line and not (but_not and but_not in line))
+    return next(fitting, None)

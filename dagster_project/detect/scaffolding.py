@@ -44,8 +44,8 @@ models:
           playbook: notify_owner # what is done; see dagster_project/respond/playbooks
           parameters:
             channel: "#signals"
-            # fields of the event, and row.<column> for your own columns
-            message: "{{{{ event.entity_id }}}} ({{{{ event.severity }}}}): {{{{ event.reason }}}}"
+            # fields of the event, and row.<column> for your own columns; raw and endraw keep dbt from filling them in
+            message: "{{% raw %}}{{{{ event.entity_id }}}}: {{{{ event.reason }}}}{{% endraw %}}"
           guards: # a larger wave waits for a person
             opened: {{count: 100, share: 0.1}}
             resolved: {{count: 100, share: 0.1}}

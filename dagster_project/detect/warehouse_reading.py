@@ -24,7 +24,11 @@ def _utc(moment: datetime) -> datetime:
 
 
 def incarnation_of(connection: WarehouseConnection, capture: CaptureRelations) -> str:
-    return str(connection.rows(f"select max(incarnation_id) from {capture.incarnation}")[0][0])
+    """The identity of the warehouse's history. Raises WarehouseUnavailable where none is recorded: nothing is bound then."""
+    [(found,)] = connection.rows(f"select max(incarnation_id) from {capture.incarnation}")
+    if found is None:
+        raise WarehouseUnavailable(f"{capture.incarnation} holds no incarnation; restore it, or build with dbt anew")
+    return str(found)
 
 
 _BUILD_COLUMNS = (

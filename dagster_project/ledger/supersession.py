@@ -56,10 +56,11 @@ def supersede(connection: Connection, build: Build, resolved: Sequence[SignalEve
 
 
 def _under_way(connection: Connection, action_ids: list[str]) -> set[str]:
-    """Actions of which some attempt may have had its effect: its outcome is open or unknown."""
+    """Actions of which some attempt had its effect or may have had it: one that a late run reports counts too."""
     found: set[str] = set()
     for ids in chunks(action_ids):
-        is_open = or_(attempts.c.verdict.is_(None), attempts.c.verdict == Verdict.UNKNOWN.value)
+        may_be_done = (Verdict.UNKNOWN.value, Verdict.DELIVERED.value)
+        is_open = or_(attempts.c.verdict.is_(None), attempts.c.verdict.in_(may_be_done))
         open_intents = select(attempts.c.action_id).where(attempts.c.action_id.in_(ids), is_open)
         found |= set(connection.execute(open_intents).scalars())
     return found

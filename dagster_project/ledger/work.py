@@ -87,6 +87,14 @@ def ready_work(database: Database, claim: Claim, step: str | None, limit: int) -
         return load_work(connection, connection.execute(query).all())
 
 
+def waiting_roles(database: Database, claim: Claim, step: str | None) -> set[str]:
+    """The roles that the claim's waiting work of a step goes to."""
+    with database.reading() as connection:
+        mine = [actions.c.lease_token == claim.token, actions.c.state == "waiting"]
+        mine += [actions.c.step == step] if step is not None else []
+        return set(connection.execute(select(actions.c.role).where(*mine).distinct()).scalars())
+
+
 def rendered_work(database: Database, claim: Claim, action_ids: Sequence[str]) -> ReadyWork:
     """Of these actions, those that the claim still holds, that are still waiting, and whose request is stored."""
     with database.reading() as connection:

@@ -154,6 +154,5 @@ def delivery_policy(around: Surroundings) -> DeliveryPolicy:
         ),
         lease_within=timedelta(seconds=settings.lease_seconds),
         in_flight_calls=settings.in_flight_calls,
-        call_deadline=max((b.connection.call_deadline for b in around.bindings.values()), default=20.0),
         random=Random(),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -44,7 +44,7 @@ from dagster_project.ledger.settlement import (
     store_renderings,
     write_intents,
 )
-from dagster_project.ledger.work import WorkItem, earlier_work, ready_work, rendered_work
+from dagster_project.ledger.work import WorkItem, earlier_work, ready_work, rendered_work, waiting_roles
 from dagster_project.respond.enrichment import Enriched, enrich
 from dagster_project.respond.pacing import Pacer
 from dagster_project.respond.rendering import RenderContext, load_arguments, render
@@ -61,7 +61,6 @@ class DeliveryPolicy:
     circuit: CircuitPolicy
     lease_within: timedelta
     in_flight_calls: int
-    call_deadline: float  # seconds; the longest of the bound connections
     random: Random
 
 
@@ -105,7 +104,8 @@ async def deliver_step(workshop: Workshop, step_name: str | None) -> DeliveryRep
     report = DeliveryReport()
     pacers: dict[str, Pacer] = {}
     seen: set[str] = set()
-    limit = chunk_size(workshop, step_name)
+    roles = waiting_roles(workshop.database, workshop.claim, step_name)
+    limit = chunk_size([workshop.destinations[role] for role in roles], workshop.policy.lease_within)
     while True:
         work = ready_work(workshop.database, workshop.claim, step_name, limit)
         fresh = [item for item in work.items if item.action_id not in seen]
@@ -116,19 +116,17 @@ async def deliver_step(workshop: Workshop, step_name: str | None) -> DeliveryRep
         await _send_all(workshop, [item.action_id for item in fresh], report, pacers)
 
 
-def chunk_size(workshop: Workshop, step_name: str | None) -> int:
-    """How many actions may have an open intent at once, so that all of their calls end well within the lease.
+def chunk_size(destinations: Collection[Destination], lease_within: timedelta) -> int:
+    """How many actions may have an open intent at once, so that a process that dies leaves few of them unknown.
 
-    At most what the slowest destination's rate lets through, and what the calls in flight can carry if every one of
-    them takes its whole deadline, in a quarter of the lease.
+    At most what the slowest of the destinations lets through by its rate in a quarter of the lease. While the process
+    lives, the lease is renewed; one that stalls for a whole lease is a zombie and settles nothing.
     """
-    quarter = workshop.policy.lease_within.total_seconds() / 4
-    sizes = [LARGEST_CHUNK if step_name is not None else LARGEST_CHUNK // 10]
-    for destination in workshop.destinations.values():
-        by_rate = quarter * destination.rate_limit.calls / destination.rate_limit.seconds
-        by_deadline = quarter * workshop.policy.in_flight_calls / workshop.policy.call_deadline
-        batch = min(operation.batch_size for operation in destination.operations.values())
-        sizes.append(int(min(by_rate, by_deadline) * batch))
+    quarter = lease_within.total_seconds() / 4
+    sizes = [LARGEST_CHUNK]
+    for destination in destinations:
+        batch = max(operation.batch_size for operation in destination.operations.values())
+        sizes.append(int(quarter * destination.rate_limit.calls / destination.rate_limit.seconds) * batch)
     return max(1, min(sizes))
 
 

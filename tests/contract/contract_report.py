@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ class Table:
     keys: int
 
 
-CALLS = Table("calls", ("destination", "operations", "case", "outcome", "ledger", "calls that make the effect"), 3)
+CALLS = Table("calls", ("case", "hubspot", "slack", "tryton", "webhook"), 1)
 MAIL = Table("mail", ("step", "the server", "outcome", "messages that arrived"), 2)
 DELIVERY = Table(
     "delivery",
@@ -63,6 +64,7 @@ class ContractReport:
 
     committed: Mapping[str, Rows]
     found: dict[str, Rows] = field(default_factory=dict)
+    cells: dict[tuple[str, tuple[str, ...], str], dict[str, str]] = field(default_factory=dict)
 
     def row(self, table: Table, key: Sequence[str], values: Sequence[str]) -> None:
         """Takes one row; raises AssertionError where the committed page says otherwise."""
@@ -76,20 +78,45 @@ class ContractReport:
                 f"write it anew with {ASKED_BY}=write and read what has changed"
             )
 
-    def cell(self, table: Table, key: str, column: str, value: str) -> None:
-        """Takes one cell of a row whose further cells come from other tests."""
+    def cell(self, table: Table, key: str, column: str, value: str, variant: str = "") -> None:
+        """Takes one cell of a row whose further cells come from other tests; variants of one cell share it."""
         names = table.columns[table.keys :]
-        place = names.index(column)
-        rows = self.found.setdefault(table.name, {})
-        before = rows.get((_clean(key),), ("",) * len(names))
-        rows[(_clean(key),)] = (*before[:place], _clean(value), *before[place + 1 :])
+        row_key = (_clean(key),)
+        self.cells.setdefault((table.name, row_key, column), {})[variant] = _clean(value)
+        told = [together(self.cells.get((table.name, row_key, name), {})) for name in names]
+        self.found.setdefault(table.name, {})[row_key] = tuple(map(_clean, told))
         if not is_writing():
-            said = self.committed[table.name].get((_clean(key),), ("",) * len(names))[place]
-            assert said == _clean(value), f"{PAGE.name} says {said!r} of {key!r} at {column}; write it anew"
+            text = dict(zip(names, self.committed[table.name].get(row_key, ()), strict=False)).get(column, "")
+            said = variant_in(text, variant)
+            assert said == _clean(value), f"{PAGE.name} says {said!r} of {key!r} at {column}, the suite found {value!r}"
 
     def write_if_asked(self) -> None:
         if is_writing():
             PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), self.found), encoding="utf-8")
+
+
+def together(variants: Mapping[str, str]) -> str:
+    """One cell for several variants: what most of them say, then those that say otherwise, by name."""
+    if not variants:
+        return ""
+    counted = Counter(variants.values())
+    common = max(counted, key=lambda value: (counted[value], value))
+    others = [f"{value} ({', '.join(_saying(value, variants))})" for value in sorted(counted) if value != common]
+    return " <br> ".join([common, *others])
+
+
+def _saying(value: str, variants: Mapping[str, str]) -> list[str]:
+    return sorted(variant for variant, said in variants.items() if said == value)
+
+
+def variant_in(cell: str, variant: str) -> str:
+    """What a cell says of one variant; the reverse of `together`."""
+    common, *others = cell.split(" <br> ")
+    for other in others:
+        value, _, names = other.removesuffix(")").rpartition(" (")
+        if variant in names.split(", "):
+            return value
+    return common
 
 
 def with_tables(text: str, found: Mapping[str, Rows]) -> str:

@@ -104,6 +104,12 @@ STATUSES: Mapping[int, Expected] = {
 }
 
 
+def expected_of(status: int) -> Expected:
+    """What a status comes to, those included that nobody has registered."""
+    by_class = {4: REFUSED, 5: SERVER_ERROR}
+    return STATUSES.get(status, by_class.get(status // 100, MALFORMED))
+
+
 @dataclass(frozen=True)
 class Case:
     """One thing that happens to the call that makes the effect."""

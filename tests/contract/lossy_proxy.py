@@ -31,6 +31,9 @@ class Treatment:
 
     loses_request: bool = False  # the connection breaks and the server hears nothing
     loses_reply: bool = False  # the server has done it, then the connection breaks
+    status_instead: int | None = (
+        None  # the server has done it, then this status without a body takes its answer's place
+    )
     before_the_reply: Callable[[], None] | None = None  # after the server has answered; may block
 
 
@@ -88,6 +91,8 @@ def lossy_proxy(upstream: str) -> Iterator[LossyProxy]:
                 treatment.before_the_reply()
             if treatment.loses_reply:
                 return self._break()
+            if treatment.status_instead is not None:
+                status, headers, answer = treatment.status_instead, {}, b""
             try:
                 self._answer(status, headers, answer)
             except ConnectionError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -30,19 +29,6 @@ OPERATIONS = [
     if operation != "update_task"  # needs a task first: see below
 ]
 SANDBOX_NAMES = {"email": "smtp", "webhook": "hooks"}
-
-
-@pytest.fixture(scope="module")
-def running_sandbox() -> Iterator[SandboxServer]:
-    with SandboxServer() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(running_sandbox: SandboxServer) -> SandboxServer:
-    running_sandbox.control.reset()
-    running_sandbox.faults.clear()
-    return running_sandbox
 
 
 def opened(name: str, sandbox: SandboxServer) -> Destination:

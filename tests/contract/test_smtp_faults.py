@@ -12,9 +12,11 @@ from email.policy import default
 from typing import Any
 
 import pytest
+from contract_report import MAIL, ContractReport
 from fault_cases import DELIVERED, DOWN, REPLY_LOST, SETTINGS, SIGN_IN, TIMED_OUT, Expected
 from smtp_fault_server import DROP, SILENCE, SmtpFaultServer, serving_smtp
 from vendor_kits import SECRETS
+from verdict_words import told_with_consequence
 
 from dagster_project.contracts.destination import Outcome, Request
 from dagster_project.respond.destinations.email import Email, EmailConnection, SendEmail
@@ -88,7 +90,7 @@ def judged_part(outcome: Outcome) -> Expected:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.step}: {case.reply}")
-def test_fault(case: Case, caplog: pytest.LogCaptureFixture) -> None:
+def test_fault(case: Case, caplog: pytest.LogCaptureFixture, contract_report: ContractReport) -> None:
     caplog.set_level(logging.DEBUG)
     outcome, server = run({case.step: case.reply}, call_deadline=0.4 if case.reply == SILENCE else 5.0)
     assert judged_part(outcome) == case.expected, outcome.detail
@@ -96,6 +98,11 @@ def test_fault(case: Case, caplog: pytest.LogCaptureFixture) -> None:
     assert PASSWORD not in repr(outcome) + caplog.text
     if case.step in BEFORE_THE_MESSAGE:
         assert server.messages == []
+    idempotency = Email.operations["send_email"].idempotency
+    said = {DROP: "breaks the connection", SILENCE: "says nothing"}.get(case.reply, f"`{case.reply}`")
+    contract_report.row(
+        MAIL, [case.step, said], [told_with_consequence(outcome, idempotency), str(len(server.messages))]
+    )
 
 
 def test_a_server_that_echoes_the_password() -> None:

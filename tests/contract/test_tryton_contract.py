@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from decimal import Decimal
 from typing import Any
 
@@ -247,9 +248,21 @@ def test_a_lost_request_is_unknown_and_made_later(erp: Erp) -> None:
     assert len(erp.orders("lost-2")) == 1
 
 
-def test_a_reply_beyond_the_deadline_is_unknown_and_found_later(erp: Erp) -> None:
-    import threading
+def test_a_500_although_it_was_made_is_unknown_and_found_later(erp: Erp) -> None:
+    def rule(exchange: Exchange) -> Treatment | None:
+        return Treatment(status_instead=500) if (exchange.method, exchange.number) == (CREATE, 1) else None
 
+    with lossy_proxy(erp.url) as proxy:
+        proxy.rule = rule
+        failed = delivered_through(erp, proxy, order_request("made-1"))
+        assert judged(failed) == ("unknown", "server_error", "action"), failed.detail
+        (order,) = erp.orders("made-1")
+        found = delivered_through(erp, proxy, order_request("made-1"))
+    assert (found.verdict, found.external_id) == ("delivered", str(order["id"]))
+    assert len(erp.orders("made-1")) == 1
+
+
+def test_a_reply_beyond_the_deadline_is_unknown_and_found_later(erp: Erp) -> None:
     let_go = threading.Event()
 
     def rule(exchange: Exchange) -> Treatment | None:

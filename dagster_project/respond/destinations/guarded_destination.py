@@ -27,12 +27,15 @@ class GuardedDestination(ABC, Generic[ConnectionT]):
     connection_type: ClassVar[type[Connection]]
     operations: ClassVar[Mapping[str, Operation]]
     lookups: ClassVar[frozenset[str]] = frozenset()
-    rate_limit: ClassVar[RateLimit]
+    rate_limit: RateLimit
     server_limit: ClassVar[float]
 
     def __init__(self, connection: ConnectionT) -> None:
         self.connection = connection
         self.scrubber = SecretScrubber.of(connection)
+        if connection.calls_per_second is not None:
+            calls = max(1, int(connection.calls_per_second))
+            self.rate_limit = RateLimit(calls=calls, seconds=calls / connection.calls_per_second)
 
     @classmethod
     def open(cls, connection: Connection) -> Self:

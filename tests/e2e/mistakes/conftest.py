@@ -6,11 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from e2e.loop.loop_driver import Loop, running_loop
-from e2e.mistakes.mistakes import IN_A_SIGNAL, IN_THE_PROJECT, IN_THE_ROWS
-from e2e.mistakes.planted_loop import PlayedLoop, Project
-
-SOUND = "customer_without_mistake"
-LATER = "customer_moment_without_zone_in_the_sql"  # its YAML is right, so that only dbt's contract can see it
+from e2e.mistakes.mistakes import IN_A_SIGNAL, IN_THE_PROJECT, IN_THE_ROWS, Mistake
+from e2e.mistakes.planted_loop import LATER, SOUND, PlayedLoop, Project, RefusedProject
 
 
 def land(loop: Loop, day: int) -> None:
@@ -51,3 +48,18 @@ def set_opportunities_back(loop: Loop) -> None:
 
     with duckdb.connect(str(loop.state_dir / "warehouse.duckdb")) as connection:
         connection.execute("update landing.opportunities set loaded_at = timestamp '2026-03-01 06:00:00'")
+
+
+@pytest.fixture(scope="session")
+def refused_projects(played: PlayedLoop, tmp_path_factory: pytest.TempPathFactory) -> dict[Mistake, RefusedProject]:
+    """Each mistake that stops the whole project, in a project of its own over the played loop's state."""
+    refused = {}
+    for mistake in IN_THE_PROJECT:
+        project = Project.copied_to(tmp_path_factory.mktemp(mistake.name))
+        project.add_signal(mistake.signal)
+        mistake.plant(project, mistake.signal)
+        loop = Loop(played.loop.state_dir, played.loop.sandbox, project.environment)
+        before = loop.calls()
+        said = [loop.loopctl(command, exit_status=1) for command in ("validate", "tick")]
+        refused[mistake] = RefusedProject(said[0], said[1], loop.calls() - before)
+    return refused

@@ -1,5 +1,7 @@
 """The twenty mistakes: how each is made in a sound project, and what a newcomer must be told of it."""
 
+# ruff: noqa: E501 - the words of pages and messages are not broken
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -38,7 +40,7 @@ def in_sql(old: str, new: str) -> Plant:
 
 
 def in_playbook(name: str, old: str, new: str) -> Plant:
-    return lambda project, _: change(project.playbook(name), old, new)
+    return lambda project, _: change(project.playbook(name), old, new, times=1)
 
 
 YML = "models/signals/planted/customer_{}.yml:"
@@ -96,7 +98,7 @@ IN_A_SIGNAL = (
             "          population: active_customers # the model that the guards' shares are of; it must stand above this model\n",
             "",
         ),
-        (YML.format("no_population"), "guards: a share needs `population`"),
+        (YML.format("no_population"), "guards: a share needs `population`", "the model or source"),
     ),
     Mistake(
         "unit_without_number",
@@ -115,7 +117,11 @@ IN_A_SIGNAL = (
         "circular_needs",
         "two steps that each `needs` the other",
         in_playbook("tell_in_circles", "  - name: tell\n", "  - name: tell\n    needs: [tell_again]\n"),
-        ("playbooks/tell_in_circles.yaml:", "steps.tell.needs: circular, tell -> tell_again -> tell"),
+        (
+            "playbooks/tell_in_circles.yaml:",
+            "steps.tell.needs: circular, tell -> tell_again -> tell",
+            "take one of these needs out",
+        ),
         playbook="tell_in_circles",
     ),
     Mistake(
@@ -149,13 +155,13 @@ IN_THE_ROWS = (
         "severity_out_of_list",
         "`'urgent' as severity`",
         in_sql("'medium' as severity", "'urgent' as severity"),
-        ("customer_severity_out_of_list refused, nothing was captured: 5 row(s) with a severity other than low, medium", "has urgent", "Correct the model"),
+        (SQL.format("severity_out_of_list") + ":", "refused, nothing was captured: 4 row(s) with a severity other than low, medium", "has urgent", "Correct the model"),
     ),
     Mistake(
         "null_entity_id",
         "an `entity_id` that is null for one row",
-        in_sql("cast(customer_id as", "cast(nullif(customer_id, 'C000003') as"),
-        ("customer_null_entity_id refused, nothing was captured: 1 row(s) without entity_id", "Correct the model"),
+        in_sql("cast(customer_id as", "cast(nullif(customer_id, 'C000000003') as"),
+        (SQL.format("null_entity_id") + ":", "refused, nothing was captured: 1 row(s) without entity_id", "Correct the model"),
     ),
     Mistake(
         "join_that_duplicates",
@@ -165,7 +171,7 @@ IN_THE_ROWS = (
             "select active_customers.* from {{ ref('active_customers') }} as active_customers\n"
             "    cross join (select 1 as copy union all select 2) as copies",
         ),
-        ("customer_join_that_duplicates refused, nothing was captured: 5 row(s) repeat an entity_id", "C000001", "Correct the model"),
+        (SQL.format("join_that_duplicates") + ":", "refused, nothing was captured: 4 row(s) repeat an entity_id", "C000000001", "Correct the model"),
     ),
 )  # fmt: skip
 
@@ -192,7 +198,7 @@ IN_THE_PROJECT = (
         "duplicate_name",
         "two signals of one name in two folders",
         _same_name,
-        ("models/signals/elsewhere/customer_duplicate_name.sql:", "the name 'customer_duplicate_name' is taken", "rename one", "dbt said: "),
+        ("models/signals/elsewhere/customer_duplicate_name.sql: ", "the name 'customer_duplicate_name' is taken: ", "rename one", "dbt said: "),
     ),
     Mistake(
         "ref_cycle",
@@ -204,7 +210,7 @@ IN_THE_PROJECT = (
         "two_signals_claim_one_model",
         "two YAML files with `name:` of one model",
         _two_claims,
-        ("models/signals/planted/another_signal.yml:", "two YAML files claim the model 'customer_two_signals_claim_one_model'", "keep one entry", "dbt said: "),
+        ("models/signals/planted/another_signal.yml:4: ", "two YAML files claim the model 'customer_two_signals_claim_one_model'", "keep one entry", "dbt said: "),
     ),
 )  # fmt: skip
 

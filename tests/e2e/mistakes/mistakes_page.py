@@ -1,5 +1,7 @@
 """Writes docs/mistakes.md from what the commands said."""
 
+# ruff: noqa: E501 - the words of pages and messages are not broken
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +26,7 @@ The signal is quarantined: shown by `prepare`, `status` and Dagster, neither det
 WHOLE = """\
 ## Refused by dbt as a whole
 
-dbt takes a project whole or not at all. Nothing is built and nothing is sent until this is mended; what the ledger knows stays as it is.
+dbt takes a project whole or not at all, and its own words stand behind the message. Nothing is built and nothing is sent until this is mended; what the ledger knows stays as it is.
 """
 BUILT = """\
 ## Refused or held by the build
@@ -47,7 +49,12 @@ def _table(said: Said) -> Iterator[str]:
     yield "| mistake | planted | said |"
     yield "|---|---|---|"
     for mistake, line in said.items():
-        yield f"| {mistake.title} | {_cell(mistake.planted)} | `{_cell(line)}` |"
+        yield f"| {mistake.title} | {_cell(mistake.planted)} | `{_cell(_own_words(line))}` |"
+
+
+def _own_words(line: str) -> str:
+    """Without what dbt said, whose order of files is another each time."""
+    return line.partition(". dbt said: ")[0]
 
 
 def _cell(text: str) -> str:

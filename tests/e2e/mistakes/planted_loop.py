@@ -12,9 +12,10 @@ from e2e.loop.loop_driver import Loop
 from dagster_project.detect.scaffolding import write_signal
 from dagster_project.settings import PROJECT_ROOT, Settings
 
-CHANNEL = "#mistakes"
+SOUND = "customer_without_mistake"
+LATER = "customer_moment_without_zone_in_the_sql"  # its YAML is right, so that only dbt's contract can see it
 NOBODY = "where 1 = 0 -- your condition"
-SOME = "where customer_id between 'C000001' and 'C000005'"
+SOME = "where customer_id between 'C000000001' and 'C000000005'"
 LEFT_OUT = shutil.ignore_patterns("target", "logs", "dbt_packages", "__pycache__")
 
 
@@ -52,7 +53,6 @@ class Project:
         """A sound, live signal as `loopctl new signal` writes it, which flags nobody yet."""
         _, yml = write_signal(self.dbt, name, "planted", "customer", "active_customers")
         change(yml, "mode: shadow", "mode: live")
-        change(yml, '"#signals"', f'"{CHANNEL}"')
         if playbook != "notify_owner":
             change(yml, "playbook: notify_owner", f"playbook: {playbook}")
             self.add_playbook(playbook)
@@ -100,11 +100,11 @@ steps:
 """
 
 
-def change(file: Path, old: str, new: str) -> None:
+def change(file: Path, old: str, new: str, times: int = -1) -> None:
     """Puts new text in place of old; old text that is not there is a defect of the test."""
     text = file.read_text(encoding="utf-8")
     assert old in text, f"{file.name} has no {old!r}"
-    file.write_text(text.replace(old, new), encoding="utf-8")
+    file.write_text(text.replace(old, new, times), encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -115,3 +115,12 @@ class PlayedLoop:
     loop: Loop
     said_by_validate: str
     said_by_tick: str
+
+
+@dataclass(frozen=True)
+class RefusedProject:
+    """What was said of a project that dbt refuses as a whole, and how many calls were made all the same."""
+
+    said_by_validate: str
+    said_by_tick: str
+    calls: int

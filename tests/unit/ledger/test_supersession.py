@@ -171,3 +171,20 @@ def test_work_replayed_after_its_episode_ended_goes_before_a_new_episode(make_be
 
     assert bench.state("a", "task", episode=1) == ("delivered", "")
     assert bench.state("a", "task", episode=2) == ("waiting", "")
+
+
+def test_what_a_zombie_has_delivered_is_left_alone_and_then_compensated(make_bench: MakeBench, clock: Clock) -> None:
+    bench = make_bench(*STEPS)
+    bench.take_in(opened("a"))
+    zombie = bench.claim()
+    intents = bench.begin(zombie)
+    clock.step(LEASE.total_seconds())
+    bench.claim(run="run-2")
+    bench.settle(zombie, intents, DELIVERED)
+    bench.take_in(resolved("a"))
+    clock.step(60)
+    bench.run_until_quiet()
+
+    assert bench.state("a", "task") == ("delivered", "")
+    assert bench.state("a", "close", "resolved") == ("delivered", "")
+    assert bench.broken_laws() == []
