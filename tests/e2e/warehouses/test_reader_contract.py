@@ -100,12 +100,12 @@ def test_events_come_with_ids_and_rows_as_they_were_written(kit: Kit) -> None:
 
 def test_enrichment_rows_are_found_by_strange_keys_and_keep_their_types(kit: Kit) -> None:
     table = kit.relation("terms")
-    columns = f"id varchar, price numeric(18, 2), quantity bigint, share double precision, is_open boolean, due date, at {kit.moment}"
+    columns = f"id varchar, price numeric(18, 2), quantity bigint, share double precision, is_open boolean, due date, seen_at {kit.moment}"
     kit.run(f"create table {table} ({columns})")
     full = ["12.50", "9007199254740993", "0.1", "true", "cast('2026-11-01' as date)", moment(kit, "2026-11-01 01:02:03.456789")]
     bare = ["cast(null as numeric(18, 2))", "cast(null as bigint)", "cast(null as double precision)", "cast(null as boolean)", "cast(null as date)", moment(kit, None)]
     kit.insert("terms", [[kit.literal(id_), *full] for id_ in STRANGE_IDS] + [["'bare'", *bare]])
-    names = ["price", "quantity", "share", "is_open", "due", "at"]
+    names = ["price", "quantity", "share", "is_open", "due", "seen_at"]
     with reading(kit.target) as warehouse:
         found = rows_by_key(warehouse, table, "id", names, [*STRANGE_IDS, "bare", "nobody", "%s", "?"])
         assert count_rows(warehouse, table) == len(STRANGE_IDS) + 1
@@ -113,7 +113,7 @@ def test_enrichment_rows_are_found_by_strange_keys_and_keep_their_types(kit: Kit
     row = found[STRANGE_IDS[0]]
     assert row == {
         "price": Decimal("12.50"), "quantity": 9007199254740993, "share": 0.1, "is_open": True,
-        "due": date(2026, 11, 1), "at": MOMENT.replace(tzinfo=None),
+        "due": date(2026, 11, 1), "seen_at": MOMENT.replace(tzinfo=None),
     }  # fmt: skip
     assert [type(row[name]) for name in ("price", "quantity", "share", "is_open")] == [Decimal, int, float, bool]
     assert found["bare"] == dict.fromkeys(names)
@@ -135,7 +135,7 @@ def test_do_not_contact_is_utc_with_and_without_a_zone(kit: Kit, is_zoned: bool)
     kit.run(f"drop table {kit.relation('do_not_contact')}")
     kind = kit.zoned if is_zoned else kit.moment
     kit.run(f"create table {kit.relation('do_not_contact')} (entity_type varchar, entity_id varchar, reason varchar, since_at {kind})")
-    text = "2026-01-01 09:00:00 +09:00" if is_zoned else "2026-01-01 00:00:00"
+    text = "2026-01-01 09:00:00+09:00" if is_zoned else "2026-01-01 00:00:00"
     rows = [["'customer'", kit.literal(id_), "cast(null as varchar)", moment(kit, text, kind)] for id_ in STRANGE_IDS]
     kit.insert("do_not_contact", rows)
     with reading(kit.target) as warehouse:
