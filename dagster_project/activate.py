@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dagster import AssetSelection, AssetSpec, Definitions, ScheduleDefinition, define_asset_job
+from dagster import AssetSelection, AssetSpec, DefaultScheduleStatus, Definitions, ScheduleDefinition, define_asset_job
 
 from dagster_project.contracts.catalog import CatalogSignal
 from dagster_project.detect.sensors import build_sensor
 from dagster_project.ledger.database import Database
 from dagster_project.respond.bindings import bind_roles, is_all_sandbox
-from dagster_project.respond.jobs import actions_key, build_job
+from dagster_project.respond.jobs import actions_key, build_job, build_tidy_job
 from dagster_project.runtime import LedgerDesk, catalog, surroundings
 from dagster_project.settings import settings
 from dagster_project.verify.action_checks import build_action_checks
@@ -32,6 +32,7 @@ def _actions_asset(signal: CatalogSignal) -> AssetSpec:
 
 _signals = list(catalog().signals.values())
 _jobs = {signal.name: build_job(signal, surroundings) for signal in _signals}
+_tidy = build_tidy_job(surroundings)
 _verify = define_asset_job("verify_actions", AssetSelection.all_asset_checks())
 
 defs = Definitions(
@@ -48,9 +49,12 @@ defs = Definitions(
         )
         for signal in _signals
     ],
-    jobs=[*_jobs.values(), _verify],
+    jobs=[*_jobs.values(), _verify, _tidy],
     asset_checks=[
         check for signal in _signals for check in build_action_checks(signal, actions_key(signal.name), _ledger)
     ],
-    schedules=[ScheduleDefinition(job=_verify, cron_schedule=settings().verify_cron)],
+    schedules=[
+        ScheduleDefinition(job=one, cron_schedule=settings().verify_cron, default_status=DefaultScheduleStatus.RUNNING)
+        for one in (_verify, _tidy)
+    ],
 )

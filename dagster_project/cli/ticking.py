@@ -19,7 +19,7 @@ from dagster_project.land.accounting import read_accounting
 from dagster_project.ledger.claims import due_count
 from dagster_project.ledger.unknown_outcomes import unknown_count
 from dagster_project.prepare import DbtCommand
-from dagster_project.respond.action_run import Surroundings
+from dagster_project.respond.action_run import Surroundings, tidy
 from dagster_project.respond.jobs import build_job
 from dagster_project.runtime import take_in_new_builds, told
 from dagster_project.settings import PROJECT_ROOT, Settings
@@ -104,6 +104,8 @@ def _not_released(around: Surroundings, name: str) -> list[str]:
 def act_on_all(around: Surroundings, instance: DagsterInstance, say: Say) -> TickReport:
     """Runs each signal's job until nothing is due, as the sensors would ask for it."""
     report = TickReport()
+    for name, count in tidy(around).items():
+        report.notes.append(f"{name} is not in the catalog any more: {count} actions and groups are held")
     for signal in around.catalog.signals.values():
         _act_on(around, signal, instance, report, say)
     return report

@@ -18,7 +18,7 @@ from dagster_project.contracts.validation import line_of, problems_of
 CONTRACT_COLUMNS: dict[str, tuple[str, ...]] = {
     "entity_id": ("text", "varchar", "string", "character varying"),
     "severity": ("text", "varchar", "string", "character varying"),
-    "score": ("double", "double precision", "float", "float8", "float64", "numeric", "decimal"),
+    "score": ("double precision", "double", "float", "float8", "float64", "numeric", "decimal"),
     "reason": ("text", "varchar", "string", "character varying"),
     "observed_at": ("timestamptz", "timestamp with time zone", "timestamp_tz", "timestamp_ltz"),
 }

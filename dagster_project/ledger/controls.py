@@ -108,7 +108,9 @@ def _move(
                 verb=verb,
                 reason=reason,
                 detail=person.why,
-                columns={**columns, "is_ready": False, "due_at": now} if to_state is ActionState.WAITING else columns,
+                columns={**columns, "is_ready": False, "due_at": now, "settled_at": None}
+                if to_state is ActionState.WAITING
+                else columns,
             )
             for row in every.values()
         ]

@@ -123,7 +123,8 @@ def _committed(connection: Connection) -> Iterator[None]:
 
 
 def _may_run_again(error: DBAPIError) -> bool:
-    return getattr(error.orig, "pgcode", None) in RETRIED_SQLSTATES
+    is_locked = getattr(error.orig, "sqlite_errorname", "") == "SQLITE_BUSY"
+    return is_locked or getattr(error.orig, "pgcode", None) in RETRIED_SQLSTATES
 
 
 def _engine(url: str) -> Engine:
@@ -136,7 +137,7 @@ def _engine(url: str) -> Engine:
         connection.isolation_level = None  # transactions are begun in so many words
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = full")
-        connection.execute("pragma busy_timeout = 30000")
+        connection.execute(f"pragma busy_timeout = {SQLITE_BUSY_SECONDS * 1000}")
 
     return engine
 

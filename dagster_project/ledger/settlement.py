@@ -172,8 +172,14 @@ def _refused_contacts(connection: Connection, rows: Sequence[Row[Any]]) -> list[
 
 
 def _suppress_contacts(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> None:
-    consequence = Consequence(ActionState.SUPPRESSED, "do_not_contact")
-    _settle_rows(connection, [(row, consequence, "listed after it was planned", None) for row in rows], now)
+    """Suppresses what was never tried; of what was, a part may have happened, so a person decides."""
+    tried = _attempt_numbers(connection, [row.action_id for row in rows])
+    consequences = {True: ActionState.HELD, False: ActionState.SUPPRESSED}
+    changes = [
+        (row, Consequence(consequences[row.action_id in tried], "do_not_contact"), "listed after it was planned", None)
+        for row in rows
+    ]
+    _settle_rows(connection, changes, now)
     _refresh(connection, rows, now)
 
 
@@ -401,7 +407,7 @@ def _columns(row: Row[Any], consequence: Consequence, outcome: Outcome | None, n
             "result_json": json.dumps(dict(outcome.result), sort_keys=True),
         }
     if consequence.state is ActionState.WAITING:
-        columns |= {"lease_token": None, "lease_until": None, "is_ready": True}
+        columns |= {"settled_at": None, "lease_token": None, "lease_until": None, "is_ready": True}
     if consequence.reason == UNKNOWN_OUTCOME:
         columns["is_ready"] = True  # on a held action: the destination has not yet been asked whether it happened
     return columns

@@ -19,6 +19,7 @@ from dagster_project.ledger.database import Database
 from dagster_project.ledger.destination_state import CircuitPolicy
 from dagster_project.ledger.gates import Claim
 from dagster_project.ledger.readiness import load_versions
+from dagster_project.ledger.removed_signals import hold_removed
 from dagster_project.ledger.retry_policy import RetryPolicy
 from dagster_project.ledger.sweep import SweepPolicy
 from dagster_project.ledger.work import claimed_events, earlier_work
@@ -57,6 +58,12 @@ def begin(around: Surroundings, signal: str, run_id: str) -> Work:
     sweeping = SweepPolicy(_retry_policy(settings), Random(), longest_server_limit(around.bindings))
     taken = claim(around.database, signal, run_id, settings.claim_limit, settings.lease_within, sweeping)
     return Work(claim=taken)
+
+
+def tidy(around: Surroundings) -> dict[str, int]:
+    """Holds the work of signals that are gone; returns how many actions and groups, by signal."""
+    sweeping = SweepPolicy(_retry_policy(around.settings), Random(), longest_server_limit(around.bindings))
+    return hold_removed(around.database, around.catalog.signals, sweeping)
 
 
 def look_up_all(around: Surroundings, work: Work, say: Say) -> None:

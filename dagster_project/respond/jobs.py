@@ -21,7 +21,7 @@ from dagster import (
 from dagster_project.contracts.catalog import CatalogSignal
 from dagster_project.contracts.playbook import Step
 from dagster_project.ledger.run_summary import summarize_run
-from dagster_project.respond.action_run import Surroundings, Work, begin, do_step, finish, look_up_all
+from dagster_project.respond.action_run import Surroundings, Work, begin, do_step, finish, look_up_all, tidy
 
 GetSurroundings = Callable[[], Surroundings]
 
@@ -151,3 +151,18 @@ def _settle_op(signal: CatalogSignal, surroundings: GetSurroundings) -> OpDefini
             )
 
     return settle
+
+
+def build_tidy_job(surroundings: GetSurroundings) -> JobDefinition:
+    """The job `tidy_ledger`: what waits for signals that are gone is held and shown."""
+
+    @op(name="hold_removed", description="Holds the work of signals that the catalog does not have any more.")
+    def hold_removed(context: OpExecutionContext) -> None:
+        for name, count in tidy(surroundings()).items():
+            context.log.warning(f"{name} is not in the catalog any more: {count} actions and groups are held")
+
+    @job(name="tidy_ledger", executor_def=in_process_executor, resource_defs={"io_manager": mem_io_manager})
+    def tidy_ledger() -> None:
+        hold_removed()
+
+    return tidy_ledger

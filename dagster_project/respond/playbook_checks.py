@@ -167,6 +167,11 @@ class _Check:
                     message,
                     "a need is a step for the same kinds of event; use `follows` for an earlier event's",
                 )
+        followed = self.playbook.step(step.follows) if step.follows else None
+        if followed and set(step.on) & set(followed.on):
+            both = ", ".join(sorted(set(step.on) & set(followed.on)))
+            message = f"{step.follows!r} acts on {both} too, in the same event, so there is nothing earlier to follow"
+            yield self.source.problem([*where, "follows"], message, "use `needs`")
         if step.is_at_least_once and (destination := self.around.destinations.get(step.role)):
             operation = destination.operations.get(step.operation)
             if operation and operation.idempotency is not IdempotencyClass.UNKEYED:

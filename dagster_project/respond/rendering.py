@@ -96,9 +96,13 @@ def _escape_with(escape: Callable[[str, str], str], operation: str) -> Escape:
 
 
 def scope_of(item: WorkItem, context: RenderContext) -> dict[str, Any]:
-    """What templates and `hold_when` see. A group's scope is its most severe member's, with `group` and `members`."""
+    """What templates and `hold_when` see. A group's scope is its most severe member's, with `group` and `members`.
+
+    A member that left its group before the group was sealed is a group of one.
+    """
     scopes = [_event_scope(event, results, context) for event, results in item.cases()]
-    if not item.is_group:
+    step = context.version.playbook.step(item.step)
+    if step is None or step.group_by is None:
         return scopes[0]
     parts = ["row", *context.version.playbook.enrich]
     totals = {part: _sums([scope[part] for scope in scopes if isinstance(scope[part], Mapping)]) for part in parts}

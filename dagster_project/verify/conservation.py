@@ -143,9 +143,15 @@ def _delivered_once(connection: Connection, signal: str | None) -> Proof:
         .group_by(attempts.c.action_id)
         .subquery()
     )
+    replayed = select(audit.c.action_id).where(audit.c.verb == "replayed")
     reconciled = select(audit.c.action_id).where(audit.c.verb == "delivered", audit.c.from_state == "held")
     query = (
-        select(actions.c.action_id, actions.c.idempotency, func.coalesce(attempted.c.n, 0).label("n"))
+        select(
+            actions.c.action_id,
+            actions.c.idempotency,
+            func.coalesce(attempted.c.n, 0).label("n"),
+            actions.c.action_id.in_(replayed).label("was_replayed"),
+        )
         .outerjoin(attempted, attempted.c.action_id == actions.c.action_id)
         .where(actions.c.state == "delivered", actions.c.group_id.is_(None), actions.c.action_id.notin_(reconciled))
     )
@@ -155,7 +161,7 @@ def _delivered_once(connection: Connection, signal: str | None) -> Proof:
     wrong = [
         f"action {row.action_id}: delivered by {row.n} attempts"
         for row in rows
-        if row.n == 0 or (row.n > 1 and row.idempotency == IdempotencyClass.UNKEYED.value)
+        if row.n == 0 or (row.n > 1 and row.idempotency == IdempotencyClass.UNKEYED.value and not row.was_replayed)
     ]
     unnoticed = select(actions.c.action_id, actions.c.reason).join(
         attempted, attempted.c.action_id == actions.c.action_id

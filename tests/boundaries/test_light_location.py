@@ -38,7 +38,7 @@ def test_loading_the_light_location_loads_nothing_heavy() -> None:
     heavy = [name for name in HEAVY if any(m == name or m.startswith(f"{name}.") for m in found["modules"])]
     assert heavy == []
     signals = sorted(prepared_project().catalog.signals)
-    assert found["jobs"] == sorted([*(f"act_on_{name}" for name in signals), "verify_actions"])
+    assert found["jobs"] == sorted([*(f"act_on_{name}" for name in signals), "tidy_ledger", "verify_actions"])
     assert sorted(found["sensors"]) == [f"watch_{name}" for name in signals]
 
 

@@ -195,6 +195,21 @@ def test_a_wrong_password_pauses_the_destination(erp: Erp) -> None:
     assert erp.orders("password-1") == []
 
 
+def test_a_wrong_password_is_tried_once_however_many_calls_there_are(erp: Erp) -> None:
+    async def crowd(address: str) -> list[Outcome]:
+        destination = Tryton.open(erp.connection(base_url=address, user="crowd", password="wr0ng-s3cret"))
+        try:
+            calls = (destination.deliver(ORDER, [order_request(f"crowd-{i}")]) for i in range(8))
+            return [outcome for (outcome,) in await asyncio.gather(*calls)]
+        finally:
+            await destination.close()
+
+    with lossy_proxy(erp.url) as proxy:
+        outcomes = asyncio.run(crowd(proxy.address_for("only")))
+        assert [exchange.method for exchange in proxy.exchanges] == ["common.db.login"]
+    assert {judged(outcome) for outcome in outcomes} == {("retry", "unauthorized", "destination")}
+
+
 def test_a_wrong_user_pauses_the_destination(erp: Erp) -> None:
     outcome = erp.deliver(ORDER, order_request("user-1"), user="nobody")
     assert judged(outcome) == ("retry", "unauthorized", "destination"), outcome.detail

@@ -27,7 +27,7 @@ class _Snowflake:
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
             # bound by the server: nothing of a value is ever read as SQL
-            cursor.execute(sql.replace("%s", "?"), list(parameters), timeout=QUERY_WITHIN_SECONDS)
+            cursor.execute(sql.replace("%s", "?"), list(parameters))
             found: list[tuple[Any, ...]] = cursor.fetchall()
         return found
 

@@ -38,6 +38,8 @@ STATUS_OVERRIDES: Mapping[int, Meaning] = {
 # How Tryton's modules word a broken unique constraint in English, which every call asks for. The call was rolled back.
 # Numbers that Tryton draws from a sequence collide too when two calls draw at once, so the same call may succeed later.
 _NOT_UNIQUE = "must be unique"
+# How Tryton words a missing right to a model, a field or a button. It is the user's, and all calls alike meet it.
+_NO_RIGHT = ("You are not allowed to access ", "Calling button ")
 _SHORTEST_SHARE = 0.05  # of the time that calls share; with less of it left no further call is begun
 
 
@@ -85,6 +87,7 @@ class TrytonRpc:
         self._user, self._password = sign_in
         self._scrubber = scrubber
         self._session: _Session | None = None
+        self._refused: Outcome | None = None  # of the sign-in: trytond locks a user out after a few wrong passwords
         self._signing_in = asyncio.Lock()
 
     async def company(self, patience: Patience) -> int:
@@ -163,8 +166,11 @@ class TrytonRpc:
             return self._session
 
     async def _sign_in(self, patience: Patience) -> _Session:
+        if self._refused is not None:
+            raise CallRefused(self._refused)
         login = await self._send(patience, "common.db.login", [self._user, {"password": self._password}], {})
         if isinstance(login, Outcome):
+            self._refused = login if login.reason == ReasonFor.UNAUTHORIZED else None
             raise CallRefused(before_the_effect(login))
         if not isinstance(login, list) or len(login) < 2:
             raise CallRefused(before_the_effect(malformed(200, "it is not a session")))
@@ -183,6 +189,9 @@ class TrytonRpc:
 def outcome_of_error(error: Any) -> Outcome:
     """What an `error` member says: Tryton's exception name and its arguments, or a text and a traceback."""
     kind, said = _parts_of(error)
+    if kind == "UserError" and said.startswith(_NO_RIGHT):
+        text = f"the Tryton user lacks a right: {said}"
+        return outcome_of(Meaning(Verdict.RETRY, ReasonFor.UNAUTHORIZED, "destination"), text, 200)
     if kind == "UserError" and _NOT_UNIQUE in said:
         return retry(ReasonFor.CONFLICT, f"another call came first: {said}")
     if kind == "UserError":

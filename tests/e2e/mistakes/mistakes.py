@@ -73,7 +73,11 @@ IN_A_SIGNAL = (
             '      - {name: score, data_type: double precision, description: "What the number is; null where there is none."}\n',
             "",
         ),
-        (YML.format("missing_column"), "columns: the column 'score' is missing", "add it with data_type: double"),
+        (
+            YML.format("missing_column"),
+            "columns: the column 'score' is missing",
+            "add it with data_type: double precision",
+        ),
     ),
     Mistake(
         "wrong_type",

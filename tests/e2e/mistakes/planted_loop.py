@@ -5,12 +5,10 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
 from e2e.loop.loop_driver import Loop
 
 from dagster_project.detect.scaffolding import write_signal
-from dagster_project.settings import PROJECT_ROOT, Settings
+from dagster_project.settings import PROJECT_ROOT
 
 SOUND = "customer_without_mistake"
 LATER = "customer_moment_without_zone_in_the_sql"  # its YAML is right, so that only dbt's contract can see it
@@ -38,16 +36,12 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"LOOP_DBT_PROJECT_DIR": str(self.dbt), "LOOP_PLAYBOOKS_DIR": str(self.folder / "playbooks")}
-
-    def settings(self, state_dir: Path, **values: Any) -> Settings:
-        return Settings(
-            _env_file=None,
-            state_dir=state_dir,
-            dbt_project_dir=self.dbt,
-            playbooks_dir=self.folder / "playbooks",
-            **values,
-        )
+        """Also a zone, because messages that show a moment stand in the docs."""
+        return {
+            "LOOP_DBT_PROJECT_DIR": str(self.dbt),
+            "LOOP_PLAYBOOKS_DIR": str(self.folder / "playbooks"),
+            "TZ": "UTC",
+        }
 
     def add_signal(self, name: str, playbook: str = "notify_owner") -> None:
         """A sound, live signal as `loopctl new signal` writes it, which flags nobody yet."""

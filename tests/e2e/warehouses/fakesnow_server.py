@@ -16,12 +16,16 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import fakesnow.arrow
 import fakesnow.cursor
 import fakesnow.info_schema
+import pyarrow as pa
+import pyarrow.compute as pc
 import snowflake.connector.errors
 from fakesnow.cli import main
 from scripting_block import Raised, block_of, run_block
 
+_plain_moments = fakesnow.arrow.timestamp_to_sf_struct
 _plain_execute = fakesnow.cursor.FakeSnowflakeCursor.execute
 _writing = threading.Lock()
 _QUALIFIED_TEMPORARY = re.compile(r"(create\s+(?:or\s+replace\s+)?)temporary\s+table\s+([\w\"]+\.)", re.IGNORECASE)
@@ -83,6 +87,15 @@ def _no_note(*_arguments: Any) -> str:
     return "select 1"
 
 
+def _moments_with_nulls(moments: pa.ChunkedArray) -> pa.StructArray:
+    """fakesnow sends a null moment as 1970-01-01; Snowflake sends it as null."""
+    whole = _plain_moments(moments)
+    fields = [whole.type.field(place) for place in range(whole.type.num_fields)]
+    is_null = pc.is_null(moments.combine_chunks() if isinstance(moments, pa.ChunkedArray) else moments)
+    return pa.StructArray.from_arrays([whole.field(field.name) for field in fields], fields=fields, mask=is_null)
+
+
+fakesnow.arrow.timestamp_to_sf_struct = _moments_with_nulls
 fakesnow.cursor.FakeSnowflakeCursor.execute = _execute
 fakesnow.info_schema.insert_table_comment_sql = _no_note
 fakesnow.info_schema.insert_text_lengths_sql = _no_note

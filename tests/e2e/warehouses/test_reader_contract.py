@@ -78,8 +78,9 @@ def test_released_builds_come_whole_in_order_and_alone(kit: Kit) -> None:
     assert first.data_as_of == MOMENT
     assert first.data_as_of.tzinfo is not None
     assert {(type(build.flagged), type(build.opened)) for build in (first, second)} == {(int, int)}
-    assert {(r.build_no, r.status, r.held_reason) for r in records} == {
-        (1, "captured", ""), (2, "captured", ""), (3, "captured", "test failed: t"), (None, "skipped_stale", ""),
+    assert {(r.build_no, r.status, r.released_at is not None, r.held_reason) for r in records} == {
+        (1, "captured", True, ""), (2, "captured", True, ""), (3, "captured", False, "test failed: t"),
+        (None, "skipped_stale", False, ""),
     }  # fmt: skip
     assert newest == 3
 

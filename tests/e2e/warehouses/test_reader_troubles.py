@@ -145,6 +145,8 @@ def test_a_file_that_this_process_writes(tmp_path: Path) -> None:
         pass
 
 
+# Snowflake's client gives up on a query by a thread that asks the server, lost as it is, to cancel it
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_connection_lost_while_a_query_is_under_way(
     remote_kit: PostgresKit | SnowflakeKit, tmp_path: Path, instance: DagsterInstance
 ) -> None:
@@ -172,7 +174,7 @@ def test_a_session_that_the_server_ends_in_mid_query(postgres_server: PostgresSe
             pass
 
     ending = threading.Thread(target=end_it)
-    with pytest.raises(WarehouseUnavailable, match="a query failed: .*terminating connection"), reading(kit.target) as warehouse:
+    with pytest.raises(WarehouseUnavailable, match="a query failed: .*(terminating|closed the) connection"), reading(kit.target) as warehouse:
         ending.start()
         warehouse.rows("select pg_sleep(%s)", [30])
     ending.join(timeout=30)

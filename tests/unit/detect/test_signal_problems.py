@@ -35,7 +35,7 @@ def test_the_signal_without_a_mistake_may_be_used(tmp_path: Path) -> None:
         (SIGNAL_YML.replace("      - {name: score, data_type: double precision}\n", ""), 12, "columns", "the column 'score' is missing -> add it with data_type: double"),
         (SIGNAL_YML.replace("{name: entity_id, data_type: text}", "{name: entity_id, data_type: bigint}"), 13, "columns.entity_id", "data_type 'bigint' where 'text' is needed -> set data_type: text and cast in the SQL"),
         (SIGNAL_YML.replace("{name: observed_at, data_type: timestamptz}", "{name: observed_at, data_type: date}"), 17, "columns.observed_at", "data_type 'date' where 'timestamptz' is needed"),
-        (SIGNAL_YML.replace("{name: score, data_type: double precision}", "{name: score}"), 15, "columns.score", "data_type '(none)' where 'double' is needed"),
+        (SIGNAL_YML.replace("{name: score, data_type: double precision}", "{name: score}"), 15, "columns.score", "data_type '(none)' where 'double precision' is needed"),
         (SIGNAL_YML.replace("    config:\n", "    config:\n      materialized: view\n"), 5, "config.materialized", "a signal is materialized as a table, not as view -> leave `materialized` out"),
         (SIGNAL_YML.replace("    config:\n", "    config:\n      contract: {enforced: false}\n"), 5, "config.contract", "the dbt contract is not enforced"),
         (SIGNAL_YML.replace("        signal:", "        singal:"), 5, "", "config.meta.signal is missing -> say entity, owner, playbook and SLAs there"),
