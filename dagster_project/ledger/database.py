@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
-from sqlalchemy.pool import NullPool
 
 Clock = Callable[[], datetime]
 T = TypeVar("T")
@@ -130,7 +129,7 @@ def _may_run_again(error: DBAPIError) -> bool:
 def _engine(url: str) -> Engine:
     if make_url(url).get_backend_name() == "postgresql":
         return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": SQLITE_BUSY_SECONDS})
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: Any, _record: Any) -> None:

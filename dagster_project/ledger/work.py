@@ -95,16 +95,6 @@ def waiting_roles(database: Database, claim: Claim, step: str | None) -> set[str
         return set(connection.execute(select(actions.c.role).where(*mine).distinct()).scalars())
 
 
-def rendered_work(database: Database, claim: Claim, action_ids: Sequence[str]) -> ReadyWork:
-    """Of these actions, those that the claim still holds, that are still waiting, and whose request is stored."""
-    with database.reading() as connection:
-        rows: list[Row[Any]] = []
-        for ids in chunks(action_ids):
-            mine = (actions.c.action_id.in_(ids), actions.c.lease_token == claim.token, actions.c.state == "waiting")
-            rows += connection.execute(select(actions).where(*mine, actions.c.is_sealed)).all()
-        return load_work(connection, rows)
-
-
 def claimed_events(database: Database, claim: Claim) -> list[tuple[str, SignalEvent]]:
     """(playbook version, event) for everything the claim holds, for one enrichment of all of it."""
     with database.reading() as connection:

@@ -44,7 +44,7 @@ from dagster_project.ledger.settlement import (
     store_renderings,
     write_intents,
 )
-from dagster_project.ledger.work import WorkItem, earlier_work, ready_work, rendered_work, waiting_roles
+from dagster_project.ledger.work import WorkItem, earlier_work, ready_work, waiting_roles
 from dagster_project.respond.enrichment import Enriched, enrich
 from dagster_project.respond.pacing import Pacer
 from dagster_project.respond.rendering import RenderContext, load_arguments, render
@@ -112,8 +112,8 @@ async def deliver_step(workshop: Workshop, step_name: str | None) -> DeliveryRep
         if not fresh:
             return report
         seen.update(item.action_id for item in fresh)
-        await _render_all(workshop, fresh, work.versions, report)
-        await _send_all(workshop, [item.action_id for item in fresh], report, pacers)
+        rendered = await _render_all(workshop, fresh, work.versions, report)
+        await _send_all(workshop, rendered, work.versions, report, pacers)
 
 
 def chunk_size(destinations: Collection[Destination], lease_within: timedelta) -> int:
@@ -132,8 +132,9 @@ def chunk_size(destinations: Collection[Destination], lease_within: timedelta) -
 
 async def _render_all(
     workshop: Workshop, items: Sequence[WorkItem], versions: Mapping[str, PlaybookVersion], report: DeliveryReport
-) -> None:
-    """Renders what has no stored request yet."""
+) -> list[WorkItem]:
+    """Renders what has no stored request yet; returns all that has one now, each with it."""
+    ready = [item for item in items if item.arguments_json is not None]
     unrendered = [item for item in items if item.arguments_json is None]
     for version_id in sorted({item.playbook_version for item in unrendered}):
         mine = [item for item in unrendered if item.playbook_version == version_id]
@@ -149,11 +150,17 @@ async def _render_all(
             partial(earlier_work, workshop.database),
         )
         renderings = [_render_one(workshop, item, version) for item in mine]
-        store_renderings(workshop.database, workshop.claim, renderings)
+        stored = store_renderings(workshop.database, workshop.claim, renderings)
+        ready += [
+            replace(item, arguments_json=rendering.arguments_json)
+            for item, rendering in zip(mine, renderings, strict=True)
+            if item.action_id in stored
+        ]
         for rendering in renderings:
             if rendering.is_held or rendering.arguments_json is None:
                 state = "held" if rendering.is_held else "dead"
                 report.states[state] = report.states.get(state, 0) + 1
+    return ready
 
 
 def _render_one(workshop: Workshop, item: WorkItem, version: PlaybookVersion) -> Rendering:
@@ -176,13 +183,16 @@ def _step(version: PlaybookVersion, item: WorkItem) -> Step:
 
 
 async def _send_all(
-    workshop: Workshop, action_ids: Sequence[str], report: DeliveryReport, pacers: dict[str, Pacer]
+    workshop: Workshop,
+    rendered: Sequence[WorkItem],
+    versions: Mapping[str, PlaybookVersion],
+    report: DeliveryReport,
+    pacers: dict[str, Pacer],
 ) -> None:
-    """Intents, calls, outcomes for one chunk. Only what is rendered, still ours and still waiting gets an intent."""
-    work = rendered_work(workshop.database, workshop.claim, action_ids)
-    items = {item.action_id: item for item in work.items}
+    """Intents, calls, outcomes for one chunk. Only what is still ours and still waiting gets an intent."""
+    items = {item.action_id: item for item in rendered}
     intents = write_intents(workshop.database, workshop.claim, list(items), workshop.policy.lease_within)
-    calls = [_Call.of(workshop, batch, items, work.versions) for batch in _batches(workshop, intents, items)]
+    calls = [_Call.of(workshop, batch, items, versions) for batch in _batches(workshop, intents, items)]
     gate = asyncio.Semaphore(workshop.policy.in_flight_calls)
     stop: dict[str, Outcome] = {}
     settled: list[Settled] = []

@@ -34,7 +34,8 @@ DELIVERY = Table(
 )
 TRYTON = Table("tryton", ("what holds", "sandbox", "real"), 1)
 DIFFERENCES = Table("differences", ("call", "sandbox", "real", "why it may stay"), 1)
-TABLES = {table.name: table for table in (CALLS, MAIL, DELIVERY, TRYTON, DIFFERENCES)}
+RACE = Table("race", ("eight processes", "orders left", "the one that was stopped", "the ledger"), 1)
+TABLES = {table.name: table for table in (CALLS, MAIL, DELIVERY, TRYTON, DIFFERENCES, RACE)}
 
 Rows = dict[tuple[str, ...], tuple[str, ...]]
 

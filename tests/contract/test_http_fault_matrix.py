@@ -21,6 +21,7 @@ from dagster_project.contracts.destination import Outcome, Request
 from dagster_project.respond.destinations.registry import discover
 
 KEY = "act-0123456789abcdef"
+NO_CONNECTION = ("nobody listens", "a host name without an address", "no connection within the deadline")
 
 
 async def deliver(name: str, operation: str, address: str, call_deadline: float = 5.0) -> Outcome:
@@ -143,7 +144,7 @@ def test_nobody_listens(name: str, operation: str, contract_report: ContractRepo
         outcome = asyncio.run(deliver(name, operation, address))
     assert judged_part(outcome) == DOWN
     assert_no_secret(name, outcome)
-    note(contract_report, "nobody listens", name, operation, outcome, 0)
+    note(contract_report, NO_CONNECTION[0], name, operation, outcome, 0)
 
 
 @pytest.fixture(scope="session")
@@ -176,7 +177,7 @@ def test_a_host_name_without_an_address(name: str, operation: str, contract_repo
     assert judged_part(outcome) == DOWN
     assert "host name" in outcome.detail
     assert_no_secret(name, outcome)
-    note(contract_report, "a host name without an address", name, operation, outcome, 0)
+    note(contract_report, NO_CONNECTION[1], name, operation, outcome, 0)
 
 
 NO_ADDRESSES = ("ftp://127.0.0.1/x", "http://", "nonsense")
@@ -231,7 +232,7 @@ def test_no_connection_within_the_deadline(name: str, operation: str, contract_r
         outcome = asyncio.run(deliver(name, operation, address, 0.4))
     assert judged_part(outcome) == DOWN
     assert "nothing was sent" in outcome.detail
-    note(contract_report, "no connection within the deadline", name, operation, outcome, 0)
+    note(contract_report, NO_CONNECTION[2], name, operation, outcome, 0)
 
 
 @pytest.mark.parametrize("name", sorted(HTTP_KITS))

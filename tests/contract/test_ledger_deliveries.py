@@ -238,13 +238,13 @@ INVALID = "invalid_request"
 NOT_TOLD = "missing_from_reply"
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "outcome", "ledger", "holds", "later", "later_holds"),
-    [
-        ("part of a batch is refused", "partial", f"rejected {INVALID}", f"dead {INVALID}", 0, f"dead {INVALID}", 0),
-        ("part of a batch is not told", "missing", f"unknown {NOT_TOLD}", f"waiting {NOT_TOLD}", 1, "delivered", 1),
-    ],
-)
+BATCH_CASES = [
+    ("part of a batch is refused", "partial", f"rejected {INVALID}", f"dead {INVALID}", 0, f"dead {INVALID}", 0),
+    ("part of a batch is not told", "missing", f"unknown {NOT_TOLD}", f"waiting {NOT_TOLD}", 1, "delivered", 1),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "outcome", "ledger", "holds", "later", "later_holds"), BATCH_CASES)
 def test_a_batch_of_which_one_goes_wrong(
     name: str,
     kind: str,

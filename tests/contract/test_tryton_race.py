@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contract_report import RACE, ContractReport
 from delivery_bench import SIGNAL, action_of, build_of, catalog_with, one_step
 from erp_under_test import ORDER, Erp, order_request, real_erp
 from lossy_proxy import Exchange, LossyProxy, Treatment, lossy_proxy
@@ -56,7 +57,7 @@ def loses(exchange: Exchange) -> Treatment | None:
 
 @pytest.mark.parametrize("deadline", [60.0, 4.0], ids=["stopped within its deadline", "stopped beyond its deadline"])
 def test_eight_connectors_find_nothing_at_once_and_leave_one_order(
-    real: Erp, proxy: LossyProxy, deadline: float
+    real: Erp, proxy: LossyProxy, deadline: float, contract_report: ContractReport
 ) -> None:
     key = f"race-{deadline:g}"
     real.deliver(ORDER, order_request("race-master-data"))  # the race is about the order, not the supplier
@@ -75,6 +76,10 @@ def test_eight_connectors_find_nothing_at_once_and_leave_one_order(
     assert creates.count(STOPPED) == (1 if deadline > 10 else 0)
     assert len(real.orders(key)) > 4  # they did race: most of them made an order of their own
     assert [results[0]["verdict"] for results in others[:5]] == ["unknown"] * 5
+    left = f"{len(real.living_orders(key))} of those that were made; every process names it"
+    made = "makes one more and cancels it" if creates.count(STOPPED) else "makes none"
+    place = "within" if deadline > 10 else "beyond"
+    contract_report.row(RACE, [f"connectors, one stopped {place} its deadline"], [left, made, "has no part in it"])
 
 
 def meet_at_the_find(real: Erp, proxy: LossyProxy, racers: list[Racer], key: str, deadline: float) -> float:
@@ -168,7 +173,7 @@ def race(tmp_path: Path, proxy: LossyProxy, real: Erp) -> Iterator[LedgerRace]:
 
 
 def test_eight_action_runs_make_one_order_and_the_ledger_tells_the_story(
-    real: Erp, proxy: LossyProxy, race: LedgerRace
+    real: Erp, proxy: LossyProxy, race: LedgerRace, contract_report: ContractReport
 ) -> None:
     arguments = [str(race.catalog_file), str(race.clock_file)]
     with racing("racing_run.py", NAMES, arguments, race.environment) as racers:
@@ -185,6 +190,10 @@ def test_eight_action_runs_make_one_order_and_the_ledger_tells_the_story(
     assert [result["states"] for result in others].count({"delivered": 1}) == 1
     assert_one_order_is_left(real, race)
     assert_the_story_is_whole(real, race)
+    left = f"{len(real.living_orders(race.action().action_id))}, the one that the ledger names"
+    story = ", ".join(f"attempt {row.number} {row.verdict}" for row in race.attempts())
+    told = "makes one more, cancels it, and closes its own attempt alone"
+    contract_report.row(RACE, ["action runs on one ledger, one stopped until its lease is over"], [left, told, story])
 
 
 def stop_the_first_between_find_and_create(proxy: LossyProxy, racers: list[Racer]) -> None:

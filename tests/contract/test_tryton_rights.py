@@ -54,6 +54,7 @@ def test_a_user_without_rights_to_projects_makes_no_project(erp: Erp) -> None:
     assert erp.projects("rights-3") == []
 
 
+@pytest.mark.long  # trytond answers each wrong password more slowly than the one before
 def test_a_user_who_is_locked_out_waits_and_is_no_failure(erp: Erp) -> None:
     """trytond counts wrong passwords for some minutes; then it refuses the right one too."""
     user = user_with(erp, "loop-locked", *NEEDED_FOR_ALL)

@@ -15,6 +15,14 @@
 {% macro cast_or_null(column, type) %}{{ return(adapter.dispatch('cast_or_null')(column, type)) }}{% endmacro %}
 {% macro default__cast_or_null(column, type) %}try_cast({{ column }} as {{ type }}){% endmacro %}
 {% macro postgres__cast_or_null(column, type) %}case when pg_input_is_valid({{ column }}, '{{ type }}') then cast({{ column }} as {{ type }}) end{% endmacro %}
+{# Snowflake's integer has 38 digits; a number that others refuse as too large is refused there too #}
+{% macro snowflake__cast_or_null(column, type) -%}
+{%- if type == 'integer' -%}
+case when try_cast({{ column }} as integer) between -2147483648 and 2147483647 then try_cast({{ column }} as integer) end
+{%- else -%}
+try_cast({{ column }} as {{ type }})
+{%- endif -%}
+{%- endmacro %}
 {% macro bigquery__cast_or_null(column, type) %}safe_cast({{ column }} as {{ type }}){% endmacro %}
 
 {# Digits only: 'NaN', 'Infinity' and '1e99' are numbers to some warehouses and are not amounts of anything. The default

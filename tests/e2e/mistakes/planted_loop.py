@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+
 from e2e.loop.loop_driver import Loop
 
 from dagster_project.detect.scaffolding import write_signal

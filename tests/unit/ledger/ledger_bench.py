@@ -27,7 +27,7 @@ from dagster_project.ledger.retry_policy import RetryPolicy
 from dagster_project.ledger.schema import actions, attempts, audit
 from dagster_project.ledger.settlement import Intent, Rendering, Settled, settle, store_renderings, write_intents
 from dagster_project.ledger.sweep import SweepPolicy
-from dagster_project.ledger.work import WorkItem, ready_work, rendered_work
+from dagster_project.ledger.work import WorkItem, ready_work
 from dagster_project.verify.conservation import prove
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -224,8 +224,7 @@ class Bench:
         """Renders what is ready and opens its intents, as if the calls were now under way."""
         items = self.ready(held, step_name)
         self.render(held, items)
-        kept = rendered_work(self.database, held, [item.action_id for item in items]).items
-        return self.intend(held, [item.action_id for item in kept])
+        return self.intend(held, [item.action_id for item in items])
 
     def work_off(self, held: Claim, answer: Answer = DELIVERED) -> None:
         """Sends all that is, or becomes, ready in a claim."""
@@ -233,9 +232,9 @@ class Bench:
         while fresh := [item for item in self.ready(held) if item.action_id not in seen]:
             seen |= {item.action_id for item in fresh}
             self.render(held, fresh)
-            kept = {i.action_id: i for i in rendered_work(self.database, held, [i.action_id for i in fresh]).items}
-            for intent in self.intend(held, kept):
-                outcome = answer(kept[intent.action_id]) if callable(answer) else answer
+            sent = {item.action_id: item for item in fresh}
+            for intent in self.intend(held, sent):
+                outcome = answer(sent[intent.action_id]) if callable(answer) else answer
                 self.settle(held, [intent], outcome)
 
     def run(self, answer: Answer = DELIVERED, limit: int = 1000, run: str = "run-1") -> Claim:
