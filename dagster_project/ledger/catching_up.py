@@ -12,6 +12,7 @@ from dagster_project.contracts.catalog import Catalog, CatalogSignal
 from dagster_project.contracts.event import Build, SignalEvent
 from dagster_project.contracts.vocabulary import Severity
 from dagster_project.contracts.warehouse import WarehouseTarget
+from dagster_project.crash_points import reach
 from dagster_project.detect.warehouse_reading import (
     do_not_contact_rows,
     events_of,
@@ -71,9 +72,13 @@ def catch_up(
         ]
         model = catalog.models.get(DO_NOT_CONTACT_MODEL)
         listed = do_not_contact_rows(warehouse, model.relation) if model else []
+    reach("warehouse_read")
     bind_incarnation(database, incarnation)
+    reach("incarnation_bound")
     declare_mode(database, signal_name, signal.spec.mode)
+    reach("mode_declared")
     refresh_do_not_contact(database, listed)
+    reach("contacts_refreshed")
     return take_in_all(database, new_builds, signal, operations)
 
 
@@ -86,6 +91,7 @@ def take_in_all(
     """A ledger that meets a signal for the first time acts on nothing that it finds there: all of it is baseline."""
     newest_found = max((new.build.build_no for new in new_builds), default=0)
     through = baseline_through(database, signal.name, newest_found)
+    reach("baseline_noted")
     return [
         take_in(
             database,

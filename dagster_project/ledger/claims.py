@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, update
 
+from dagster_project.crash_points import reach
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.gates import Claim, blocked_destinations, is_closed
 from dagster_project.ledger.schema import actions, attempts
@@ -57,12 +58,14 @@ def claim(
         now = database.now()
         while sweep_expired(connection, signal, sweeping, now):
             pass  # each round settles some of what dead runs left, until none of it is left to be claimed
+        reach("swept")
         if is_closed(connection, signal):
             return 0
         blocked = blocked_destinations(connection, now)
         picked = connection.execute(_pick(signal, now, blocked, limit, database.is_postgres)).all()
         _lease(connection, [row.action_id for row in picked], token, now, now + lease_within)
         _lease_rest(connection, picked, token, now, now + lease_within)
+        reach("claim_open")
         return len(picked)
 
     return Claim(token=token, signal=signal, run_id=run_id, count=database.write(work, over=signal))

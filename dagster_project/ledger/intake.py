@@ -16,6 +16,7 @@ from dagster_project.contracts.catalog import CatalogSignal
 from dagster_project.contracts.conditions import resolve_path
 from dagster_project.contracts.event import Build, SignalEvent
 from dagster_project.contracts.vocabulary import ActionState, Kind, Severity
+from dagster_project.crash_points import reach
 from dagster_project.ledger.contacts import listed_contacts
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.modes import mode_of
@@ -94,7 +95,7 @@ def take_in(
         return _take_in(connection, database.now(), build, signal_events, signal, operations, is_baseline, flagged_now)
 
     try:
-        return database.write(work, over=build.signal)
+        report = database.write(work, over=build.signal)
     except IntegrityError as error:
         if build.build_id in known_builds(database, build.signal):
             return IntakeReport(build.build_id, build.signal, is_new=False)
@@ -102,6 +103,8 @@ def take_in(
             f"build {build.build_id} of {build.signal} was not taken in: the ledger refused one of its rows "
             f"({error.orig}). Nothing of it was planned."
         ) from error
+    reach("build_ingested")
+    return report
 
 
 def _check_counts(build: Build, signal_events: Sequence[SignalEvent]) -> None:
@@ -142,6 +145,7 @@ def _take_in(
     depending = (a for a in plan.actions if a.step.follows or a.state is ActionState.DEAD)
     late = plan_facts.open_lanes | {a.event.entity_id for a in depending if a.event}
     refresh_lanes(connection, build.signal, late, now)
+    reach("intake_open")
     return IntakeReport(
         build_id=build.build_id,
         signal=build.signal,

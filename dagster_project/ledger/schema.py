@@ -98,6 +98,7 @@ events = Table(
     ),  # why it was planned without any action; empty when planned
     Index("events_build", "build_id"),
     Index("events_lane", "signal", "entity_id", "episode"),
+    Index("events_entity", "entity_id"),
 )
 
 playbook_versions = Table(
@@ -172,6 +173,22 @@ actions = Table(
         sqlite_where=text("state in ('waiting', 'held', 'dead')"),
         postgresql_where=text("state in ('waiting', 'held', 'dead')"),
     ),
+    Index(  # what people look through: everything unfinished, one row an effect
+        "actions_queue",
+        "state",
+        "signal",
+        "reason",
+        "planned_at",
+        "action_id",
+        sqlite_where=text("group_id is null and state <> 'delivered'"),
+        postgresql_where=text("group_id is null and state <> 'delivered'"),
+    ),
+    Index(
+        "actions_external",
+        "external_id",
+        sqlite_where=text("external_id is not null"),
+        postgresql_where=text("external_id is not null"),
+    ),
     Index(
         "actions_leased",
         "lease_token",
@@ -223,6 +240,13 @@ destinations = Table(  # what delivery has learnt about a destination as a whole
     Column("changed_at", Moment, nullable=False),
 )
 
+paces = Table(  # when the next place at a destination is free, for all runs together
+    "paces",
+    metadata,
+    Column("destination", String(64), primary_key=True),
+    Column("next_at", Moment, nullable=False),
+)
+
 pauses = Table(
     "pauses",
     metadata,
@@ -267,4 +291,46 @@ audit = Table(  # append-only
     Column("reason", String(64), nullable=False, default=""),
     Column("detail", Text, nullable=False, default=""),
     Index("audit_action", "action_id", "seq"),
+    Index(  # what people did, among all that the loop and its runs did
+        "audit_people",
+        "seq",
+        sqlite_where=text("actor <> 'loop' and substr(actor, 1, 4) <> 'run:'"),
+        postgresql_where=text("actor <> 'loop' and substr(actor, 1, 4) <> 'run:'"),
+    ),
+)
+
+people = Table(  # who may do what; as soon as there is one, everybody has to sign in
+    "people",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("roles", String(64), nullable=False),  # separated by commas
+    Column("owners_json", Text, nullable=False),  # confined to the signals of these owners; [] for all
+    Column("by", String(128), nullable=False),
+    Column("changed_at", Moment, nullable=False),
+)
+
+access_tokens = Table(  # of a token only a hash is kept
+    "access_tokens",
+    metadata,
+    Column("token_id", String(16), primary_key=True),
+    Column("person", String(128), nullable=False),
+    Column("label", String(128), nullable=False),
+    Column("salt", String(32), nullable=False),
+    Column("secret_hash", String(64), nullable=False),
+    Column("by", String(128), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("revoked_at", Moment),
+    Column("used_at", Moment),
+)
+
+sessions = Table(  # of the console; the cookie's value is known to the browser alone
+    "sessions",
+    metadata,
+    Column("session_hash", String(64), primary_key=True),
+    Column("person", String(128), nullable=False),
+    Column("way_in", String(16), nullable=False),  # token | proxy | loopback
+    Column("token_id", String(16)),
+    Column("began_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
 )

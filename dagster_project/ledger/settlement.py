@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 
 from dagster_project.contracts.destination import IdempotencyClass, Outcome, Verdict
 from dagster_project.contracts.vocabulary import ActionState
+from dagster_project.crash_points import reach
 from dagster_project.ledger.contacts import listed_contacts
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.gates import Claim, blocked_destinations, is_closed
@@ -104,6 +105,7 @@ def store_renderings(database: Database, claim: Claim, renderings: Sequence[Rend
                 consequence = Consequence(state, rendering.reason)
                 _settle_rows(connection, [(mine[rendering.action_id], consequence, rendering.detail, None)], now)
         _refresh(connection, [mine[r.action_id] for r in kept if r.arguments_json is None or r.is_held], now)
+        reach("rendering_open")
         return {r.action_id for r in rendered if not r.is_held}
 
     return database.write(work, over=claim.signal)
@@ -244,6 +246,7 @@ def _open_attempts(
     for some in chunks([row.action_id for row in rows]):
         connection.execute(update(actions).where(actions.c.action_id.in_(some)).values(lease_until=lease_until))
     write_audit(connection, [_intent_entry(claim, row, numbers.get(row.action_id, 0) + 1, now) for row in rows])
+    reach("intent_open")
     return [
         Intent(ids[row.action_id], row.action_id, row.attempts, IdempotencyClass(row.idempotency), row.destination)
         for row in rows
@@ -294,6 +297,7 @@ def settle(
         _close_attempts(connection, closings)
         _settle_rows(connection, changes, now)
         _refresh(connection, [row for row, *_ in changes], now)
+        reach("outcome_open")
         return report
 
     return database.write(work, over=claim.signal)

@@ -13,6 +13,7 @@ from random import Random
 from dagster_project.contracts.catalog import Catalog
 from dagster_project.contracts.destination import Destination, LookupFailed
 from dagster_project.contracts.event import SignalEvent
+from dagster_project.crash_points import reach
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable
 from dagster_project.ledger.claims import claim, release
 from dagster_project.ledger.database import Database
@@ -56,7 +57,9 @@ def begin(around: Surroundings, signal: str, run_id: str) -> Work:
     """Claims due work, after settling what dead runs left behind."""
     settings = around.settings
     sweeping = SweepPolicy(_retry_policy(settings), Random(), longest_server_limit(around.bindings))
+    reach("run_started")
     taken = claim(around.database, signal, run_id, settings.claim_limit, settings.lease_within, sweeping)
+    reach("claimed")
     return Work(claim=taken)
 
 
@@ -125,7 +128,9 @@ def do_step(around: Surroundings, work: Work, step: str | None, say: Say) -> Del
 
 def finish(around: Surroundings, work: Work) -> None:
     """Gives back what was not settled."""
+    reach("work_done")
     release(around.database, work.claim)
+    reach("given_back")
 
 
 @asynccontextmanager

@@ -30,10 +30,12 @@ from dagster_project.contracts.destination import (
 )
 from dagster_project.contracts.playbook import PlaybookVersion, Step
 from dagster_project.contracts.warehouse import WarehouseTarget
+from dagster_project.crash_points import reach
 from dagster_project.ledger.claims import renew
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.destination_state import CircuitPolicy, news_from, record_news
 from dagster_project.ledger.gates import Claim, closed_ways
+from dagster_project.ledger.pacing import take_places
 from dagster_project.ledger.retry_policy import RetryPolicy
 from dagster_project.ledger.settlement import (
     Intent,
@@ -102,7 +104,10 @@ async def deliver_step(workshop: Workshop, step_name: str | None) -> DeliveryRep
     Parameters: the workshop; the step's name, or None for steps that the current playbook no longer has.
     """
     report = DeliveryReport()
-    pacers: dict[str, Pacer] = {}
+    pacers = {
+        destination.name: Pacer(destination.rate_limit, partial(take_places, workshop.database, destination.name))
+        for destination in workshop.destinations.values()
+    }
     seen: set[str] = set()
     roles = waiting_roles(workshop.database, workshop.claim, step_name)
     limit = chunk_size([workshop.destinations[role] for role in roles], workshop.policy.lease_within)
@@ -151,6 +156,7 @@ async def _render_all(
         )
         renderings = [_render_one(workshop, item, version) for item in mine]
         stored = store_renderings(workshop.database, workshop.claim, renderings)
+        reach("rendered")
         ready += [
             replace(item, arguments_json=rendering.arguments_json)
             for item, rendering in zip(mine, renderings, strict=True)
@@ -187,11 +193,12 @@ async def _send_all(
     rendered: Sequence[WorkItem],
     versions: Mapping[str, PlaybookVersion],
     report: DeliveryReport,
-    pacers: dict[str, Pacer],
+    pacers: Mapping[str, Pacer],
 ) -> None:
     """Intents, calls, outcomes for one chunk. Only what is still ours and still waiting gets an intent."""
     items = {item.action_id: item for item in rendered}
     intents = write_intents(workshop.database, workshop.claim, list(items), workshop.policy.lease_within)
+    reach("intent_written")
     calls = [_Call.of(workshop, batch, items, versions) for batch in _batches(workshop, intents, items)]
     gate = asyncio.Semaphore(workshop.policy.in_flight_calls)
     stop: dict[str, Outcome] = {}
@@ -206,11 +213,13 @@ async def _send_all(
         report.calls += sum(1 for call in calls if call.was_made)
         policy = workshop.policy
         report.add(settle(workshop.database, workshop.claim, settled, policy.retry, policy.random))
+        reach("outcome_written")
         _tell_destinations(workshop, settled)
+        reach("batch_settled")
 
 
 async def _make_into(
-    settled: list[Settled], call: _Call, gate: asyncio.Semaphore, stop: dict[str, Outcome], pacers: dict[str, Pacer]
+    settled: list[Settled], call: _Call, gate: asyncio.Semaphore, stop: dict[str, Outcome], pacers: Mapping[str, Pacer]
 ) -> None:
     settled += await _make(call, gate, stop, pacers)
 
@@ -292,14 +301,13 @@ class _Call:
 
 
 async def _make(
-    call: _Call, gate: asyncio.Semaphore, stop: dict[str, Outcome], pacers: dict[str, Pacer]
+    call: _Call, gate: asyncio.Semaphore, stop: dict[str, Outcome], pacers: Mapping[str, Pacer]
 ) -> list[Settled]:
     """Makes one call, unless an earlier one has shown that its destination takes nothing now."""
     name = call.destination.name
-    pacer = pacers.setdefault(name, Pacer(call.destination.rate_limit))
     async with gate:
         if name not in stop:
-            await pacer.wait()
+            await pacers[name].wait()
         if name in stop:
             return call.settled([_not_sent(stop[name])] * len(call.intents), is_sent=False)
         requests, broken = _requests(call)
@@ -335,6 +343,7 @@ async def _delivered(call: _Call, requests: Sequence[Request]) -> Sequence[Outco
     began_at = datetime.now(UTC)
     try:
         outcomes = await call.destination.deliver(call.operation.name, requests)
+        reach("reply_received")
         return await _reconciled(call, [replace(r, attempted_at=began_at) for r in requests], outcomes)
     except Exception as error:  # noqa: BLE001 - whatever a connector raises is a fault of its own, not of the row
         return [Outcome(Verdict.UNKNOWN, ReasonFor.CONNECTOR_FAILED.value, _place_of(error))] * len(requests)

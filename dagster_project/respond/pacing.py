@@ -1,31 +1,39 @@
-"""Keeps one run's calls to a destination within its declared rate."""
+"""Keeps calls to a destination within its declared rate, together with all other runs that call it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 
 from dagster_project.contracts.destination import RateLimit
+from dagster_project.ledger.pacing import Pace
+
+# Takes places for so many calls, one interval apart; gives the seconds from now to the first.
+TakePlaces = Callable[[Pace, int], float]
+
+BLOCK_SECONDS = 0.25  # a run takes places for so long at a time, so that the ledger is asked a few times a second
 
 
 class Pacer:
-    """Gives out places so that no window of `seconds` holds more than `calls` of them."""
+    """Gives each call of one run its place."""
 
-    def __init__(self, limit: RateLimit, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limit = limit
-        self._clock = clock
-        self._places: deque[float] = deque(maxlen=limit.calls)
-
-    def reserve(self) -> float:
-        """Takes the next place; returns the seconds to wait for it."""
-        now = self._clock()
-        is_full = len(self._places) == self._limit.calls
-        place = max(now, self._places[0] + self._limit.seconds) if is_full else now
-        self._places.append(place)
-        return place - now
+    def __init__(self, limit: RateLimit, take_places: TakePlaces) -> None:
+        self._pace = Pace.of(limit)
+        self._take_places = take_places
+        self._block = max(1, int(BLOCK_SECONDS / self._pace.interval))
+        self._next_at = 0.0  # by the monotonic clock
+        self._left = 0
+        self._one_at_a_time = asyncio.Lock()
 
     async def wait(self) -> None:
-        if (seconds := self.reserve()) > 0:
+        """Waits for the next place."""
+        async with self._one_at_a_time:
+            if self._left == 0:
+                until_first = await asyncio.to_thread(self._take_places, self._pace, self._block)
+                self._next_at, self._left = time.monotonic() + until_first, self._block
+            place = self._next_at
+            self._next_at += self._pace.interval
+            self._left -= 1
+        if (seconds := place - time.monotonic()) > 0:
             await asyncio.sleep(seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dagster_project.contracts.destination import Request, Verdict
+from dagster_project.crash_points import reach
 from dagster_project.ledger.unknown_outcomes import record_answer, unknown_work
 from dagster_project.respond.delivery import Workshop
 from dagster_project.respond.rendering import load_arguments
@@ -23,6 +24,7 @@ async def reconcile_unknown(workshop: Workshop) -> dict[str, int]:
         arguments = load_arguments(operation, item.arguments_json or "")
         request = Request(item.action_id, arguments, attempted_at=item.attempted_at)
         outcome = await destination.reconcile(item.operation, request)
+        reach("answer_found")
         record_answer(workshop.database, item.action_id, outcome)
         name = outcome.verdict.value if outcome is not None else Verdict.UNKNOWN.value
         counts[name] = counts.get(name, 0) + 1

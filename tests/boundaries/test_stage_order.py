@@ -9,7 +9,7 @@ from boundaries.project_modules import PACKAGE, Module, modules
 
 # Folder order is data order. A part may import itself and what stands above it, nothing beside it.
 STAGES = (
-    {"contracts"},
+    {"contracts", "crash_points"},
     {"settings"},
     {"land", "detect"},
     {"ledger"},

@@ -13,7 +13,6 @@ from contract_report import (
     DIFFERENCES,
     MAIL,
     RACE,
-    TRYTON,
     Table,
     committed_report,
     is_writing,

@@ -87,6 +87,7 @@ class Slack(GuardedDestination[SlackConnection]):
             base_url=f"{sandbox.http_url}/slack/api/",
             token=SecretStr(credentials.SLACK_BOT_TOKEN),
             records_url=f"{sandbox.http_url}/chat",
+            calls_per_second=50.0,  # the sandbox lets a burst pass that Slack would not
         )
 
     @classmethod

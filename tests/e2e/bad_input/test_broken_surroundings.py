@@ -28,7 +28,7 @@ from e2e.loop.loop_driver import Loop
 
 from dagster_project.cli.ticking import act_on_all, dagster_instance, detect_all
 from dagster_project.ledger.database import Database, utc_now
-from dagster_project.prepare import prepare_if_stale
+from dagster_project.prepare import current_catalog
 from dagster_project.respond.action_run import Surroundings
 from dagster_project.respond.bindings import bind_roles
 from dagster_project.respond.destinations.hubspot import HubSpot, HubSpotConnection
@@ -90,7 +90,9 @@ def test_a_full_disk_lets_nothing_out_without_a_recorded_intent(
 ) -> None:
     with built.fresh() as loop, _small_disk(tmp_path, loop.state_dir / "ledger.sqlite") as disk:
         on_it = Loop(
-            loop.state_dir, loop.sandbox, {"LOOP_LEDGER_URL": f"sqlite:///{disk / 'ledger.sqlite'}", **IMPATIENT}
+            loop.state_dir,
+            loop.sandbox,
+            {**loop.more_environment, "LOOP_LEDGER_URL": f"sqlite:///{disk / 'ledger.sqlite'}", **IMPATIENT},
         )
         _fill(disk)
         said = act(on_it, exit_status=None)
@@ -126,7 +128,7 @@ def _fill(disk: Path) -> None:
 def test_a_ledger_that_cannot_be_written_lets_nothing_out(built: BuiltLoop, undisturbed: Effects) -> None:
     with built.fresh() as loop:
         read_only = f"sqlite:///file:{loop.state_dir / 'ledger.sqlite'}?mode=ro&uri=true"
-        locked = Loop(loop.state_dir, loop.sandbox, {"LOOP_LEDGER_URL": read_only})
+        locked = Loop(loop.state_dir, loop.sandbox, {**loop.more_environment, "LOOP_LEDGER_URL": read_only})
         said = act(locked, exit_status=1)
         assert "readonly" in said.replace("-", "").replace(" ", "").lower()
         assert loop.calls() == 0
@@ -209,7 +211,7 @@ def _pass_under_clock(loop: Loop, offset: timedelta, monkeypatch: pytest.MonkeyP
         settings = Settings(_env_file=None)
         database = Database(settings.ledger_address, lambda: utc_now() + offset)
         around = Surroundings(
-            settings=settings, catalog=prepare_if_stale(settings), database=database, bindings=bind_roles(settings)
+            settings=settings, catalog=current_catalog(settings), database=database, bindings=bind_roles(settings)
         )
         detect_all(around, lambda text: None)
         if is_acting:

@@ -1,4 +1,4 @@
-"""A person may decide the mode of a signal: live after shadow, or back."""
+"""A person may decide the mode of a signal; runs share the rate of a destination."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,4 +17,10 @@ def upgrade() -> None:
         sa.Column("why", sa.Text(), nullable=True),
         sa.Column("decided_at", sa.DateTime(), nullable=True),
         sa.PrimaryKeyConstraint("signal"),
+    )
+    op.create_table(
+        "paces",
+        sa.Column("destination", sa.String(length=64), nullable=False),
+        sa.Column("next_at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("destination"),
     )
