@@ -290,6 +290,8 @@ audit = Table(  # append-only
     Column("to_state", String(16)),
     Column("reason", String(64), nullable=False, default=""),
     Column("detail", Text, nullable=False, default=""),
+    Column("salt", String(32)),  # of the text's digest, so that nobody can guess an erased text; gone with the text
+    Column("erased_digest", String(64)),  # what stands for a text that was erased
     Index("audit_action", "action_id", "seq"),
     Index(  # what people did, among all that the loop and its runs did
         "audit_people",
@@ -333,4 +335,92 @@ sessions = Table(  # of the console; the cookie's value is known to the browser 
     Column("token_id", String(16)),
     Column("began_at", Moment, nullable=False),
     Column("seen_at", Moment, nullable=False),
+)
+
+audit_batches = Table(  # append-only: what one transaction wrote to one chain of the audit trail, and where it led
+    "audit_batches",
+    metadata,
+    Column("chain", String(128), primary_key=True),  # the signal, or * for rows without one
+    Column("number", BigInteger, primary_key=True),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("entries", Text, nullable=False),  # seq and cut digest of each row: which rows belong to it
+    Column("head", String(64), nullable=False),
+    Column("sealed_at", Moment, nullable=False),
+)
+
+samples = Table(  # drawings of delivered actions whose records were read back
+    "samples",
+    metadata,
+    Column("sample_id", String(64), primary_key=True),
+    Column("cadence", String(16), nullable=False),  # daily | weekly | by_hand
+    Column("seed", BigInteger, nullable=False),  # with it and the strata the drawing can be repeated
+    Column("since", Moment, nullable=False),  # settled at this moment or later
+    Column("until", Moment, nullable=False),  # settled before this moment
+    Column("strata_json", Text, nullable=False),  # "signal/step/destination" -> [delivered, drawn]
+    Column("drawn_at", Moment, nullable=False),
+)
+
+sampled_records = Table(
+    "sampled_records",
+    metadata,
+    Column("sample_id", String(64), primary_key=True),
+    Column("action_id", String(64), primary_key=True),
+    Column("signal", String(128), nullable=False),
+    Column("step", String(128), nullable=False),
+    Column("destination", String(64), nullable=False),
+    Column("external_id", Text),
+    Column("verdict", String(16), nullable=False),  # match | mismatch | gone | changed | unreadable
+    Column("findings_json", Text, nullable=False),  # sentences, without values
+    Column("is_in_time", Boolean),  # null where no promise applies
+    Column("checked_at", Moment, nullable=False),
+    Column("person", String(128)),  # who looked at it too
+    Column("person_verdict", String(16)),
+    Column("person_why", Text),
+    Column("person_at", Moment),
+    Index("sampled_records_signal", "signal", "checked_at"),
+)
+
+incidents = Table(  # what is wrong, from when to when; one row however often it is seen
+    "incidents",
+    metadata,
+    Column("incident_id", String(64), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(160), nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("resolved_at", Moment),
+    Index(
+        "incidents_open",
+        "kind",
+        "subject",
+        unique=True,
+        sqlite_where=text("resolved_at is null"),
+        postgresql_where=text("resolved_at is null"),
+    ),
+)
+
+alert_messages = Table(  # an outbox: the intent is written before the call, the outcome after it
+    "alert_messages",
+    metadata,
+    Column("message_id", String(64), primary_key=True),  # the idempotency key
+    Column("incident_id", String(64), nullable=False),
+    Column("phase", String(16), nullable=False),  # opened | resolved
+    Column("role", String(64), nullable=False),
+    Column("arguments_json", Text, nullable=False),
+    Column("state", String(16), nullable=False),  # waiting | sending | delivered | unknown | dead
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", Moment, nullable=False),
+    Column("begun_at", Moment),  # of the newest attempt
+    Column("external_id", Text),
+    Column("reason", String(64), nullable=False, default=""),
+    Column("detail", Text, nullable=False, default=""),
+    Column("made_at", Moment, nullable=False),
+    Column("settled_at", Moment),
+    Index(
+        "alert_messages_open",
+        "due_at",
+        sqlite_where=text("state in ('waiting', 'sending')"),
+        postgresql_where=text("state in ('waiting', 'sending')"),
+    ),
 )

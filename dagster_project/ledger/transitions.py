@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, update
+from sqlalchemy import Connection, bindparam, update
 
 from dagster_project.contracts.vocabulary import SETTLED, ActionState
-from dagster_project.ledger.schema import actions, audit
+from dagster_project.ledger import audit_chain
+from dagster_project.ledger.schema import actions
 
 CHUNK = 400  # rows named in one statement; below every database's limit on parameters
 
@@ -85,4 +86,4 @@ def write_audit(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> No
             "reason": "",
             "detail": "",
         }
-        connection.execute(insert(audit), [{**blank, **row} for row in rows])
+        audit_chain.append(connection, [{**blank, **row} for row in rows])

@@ -20,6 +20,18 @@ from dagster_project.land.tables import LANDING_TABLES, LINE_NUMBER, LOADED_AT, 
 PROJECT = REPOSITORY / "dbt_signals"
 COMPANY = GeneratedCompany(customers=300, products=60, as_of=datetime(2026, 11, 1, tzinfo=UTC))
 ROWS_PER_INSERT = 500
+# what the generator never writes, so that both refuse and read it alike
+FLAWS = (
+    "update landing.customers set tenure_months = '99999999999' where line_number = 3",
+    "update landing.customers set total_charges = 'NaN' where line_number = 5",
+    "update landing.customers set contract = 'it''s \\odd 😀' where line_number = 7",
+    "update landing.customers set left_on = '2016-10-20 00:00:00' where line_number in (9, 11)",
+    "update landing.opportunities set closed_on = '10/20/2016' where line_number in (2, 4)",
+    "update landing.opportunities set closed_on = '2016-13-45' where line_number = 6",
+    "update landing.do_not_contact set since_at = '2016-10-20T08:15:30' where line_number = 2",
+    "update landing.do_not_contact set since_at = 'yesterday' where line_number = 3",
+    "update landing.stock_levels set quantity = '1e99' where line_number = 4",
+)
 SCHEMA = "analytics"
 
 
@@ -52,7 +64,9 @@ def build_both(server: SnowflakeServer, workspace: Path) -> ShippedBuild:
     """Land a generated company, copy it, and build it on both."""
     file = workspace / "warehouse.duckdb"
     generate(DuckDBTarget(file, SCHEMA), COMPANY)
-    with duckdb.connect(str(file), read_only=True) as connection:
+    with duckdb.connect(str(file)) as connection:
+        for flaw in FLAWS:
+            connection.execute(flaw)
         server.run("create schema if not exists landing")
         for table in LANDING_TABLES:
             _copy(connection, server, table)

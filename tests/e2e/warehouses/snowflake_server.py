@@ -59,12 +59,12 @@ class SnowflakeServer:
         """While this file is there, the server answers as an account whose warehouse is suspended and does not resume."""
         return self.journal.with_suffix(".suspended")
 
-    def run(self, *statements: str, schema: str = "public") -> list[tuple[Any, ...]]:
-        """Run statements in order and give back the rows of the last."""
+    def run(self, *statements: str, schema: str = "public", within_seconds: int = 60) -> list[tuple[Any, ...]]:
+        """Run statements in one session in order and give back the rows of the last."""
         rows: list[tuple[Any, ...]] = []
         connection = snowflake.connector.connect(
             user="loader", password="loader", account="fakesnow", host="127.0.0.1", port=self.port, protocol="http",
-            database=DATABASE, schema=schema, network_timeout=60, login_timeout=30,
+            database=DATABASE, schema=schema, network_timeout=within_seconds, login_timeout=30,
         )  # fmt: skip
         try:
             with connection.cursor() as cursor:
@@ -141,14 +141,16 @@ def _run(command: Sequence[str | Path]) -> None:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[SnowflakeServer]:
-    """Run one server with a folder for its log and journal; it is ended by its own process id."""
+def serving(folder: Path, is_plain: bool = False) -> Iterator[SnowflakeServer]:
+    """Run one server with a folder for its log and journal, or fakesnow's as it comes; it is ended by its own process id."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
     server = SnowflakeServer(port, installed_programs(), folder / "journal.jsonl")
     server.journal.touch()
     command = [str(server.programs / "python"), str(HERE / "fakesnow_server.py"), str(port), str(server.journal)]
+    if is_plain:
+        command = [str(server.programs / "fakesnow"), "-s", "-p", str(port)]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=clean_environment())
     try:

@@ -19,7 +19,7 @@ from dagster_project.settings import Settings
 SIGNALS = ["customer_churn_risk", "product_low_stock", "deal_won"]
 COMPARED = [
     *SIGNALS, "customer_churn_scores", "customer_churn_drivers", "product_stock_positions", "product_preferred_suppliers",
-    "rejected_rows", "landing_accounting", "customer_contacts", "customer_plans", "account_owners", "do_not_contact",
+    "rejected_rows", "landing_accounting", "stg_customers", "stg_opportunities", "customer_contacts", "customer_plans", "account_owners", "do_not_contact",
 ]  # fmt: skip
 
 
