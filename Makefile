@@ -33,11 +33,14 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Two workers; a file's tests stay together, because they share what they play through.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
 test: lint  ## everything under 20 minutes on two cores
-	$(BIN)/python -m pytest -m "not long"
+	$(PYTEST) -m "not long"
 
 test-all: lint  ## also what takes longer
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lock: $(VENV)/installed-run  ## resolve pyproject.toml anew into requirements/
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra fit -o requirements/run.txt pyproject.toml
