@@ -27,6 +27,7 @@ from dagster_project.contracts.sources import hash_sources, source_files
 from dagster_project.detect.dbt_refusals import circles, problems_in_words
 from dagster_project.detect.manifest import SignalDraft, capture_relations, read_models, read_signals
 from dagster_project.respond.bindings import bind_roles
+from dagster_project.respond.personal_data import personal_steps
 from dagster_project.respond.playbook_checks import Surroundings, check_playbook, settle_parameters
 from dagster_project.respond.playbook_files import PlaybookFiles, read_playbooks
 from dagster_project.settings import Settings
@@ -159,6 +160,7 @@ def _with_playbook(draft: SignalDraft, playbooks: PlaybookFiles, around: Surroun
         tests=draft.tests,
         sql_file=draft.sql_file,
         yml_file=draft.yml_file,
+        personal_steps=personal_steps(version, draft.columns, around.models),
     )
 
 

@@ -37,7 +37,8 @@ def new_signal(name: str, domain: str, entity: str | None, source_model: str) ->
     for file in files:
         click.echo(f"wrote {file.relative_to(settings().dbt_project_dir.parent)}")
     click.echo(
-        f"next: edit both, then `loopctl validate`, `loopctl preview {name}`, and `loopctl tick` for its baseline"
+        f"next: edit both (docs/add_a_signal.md), `loopctl validate`, `loopctl preview {name}`, and `loopctl tick` for "
+        "its baseline"
     )
 
 
@@ -84,10 +85,13 @@ def _variables(pairs: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--show-personal-data", is_flag=True, help="Show requests that may hold personal data.")
 def preview(signal: str, pairs: tuple[str, ...], show_personal_data: bool) -> None:
     """Who would be flagged, enter and leave, and what would be done; nothing is written, nothing is sent."""
+    from dagster_project.prepare import prepare_if_stale
     from dagster_project.preview import PreviewFailed
     from dagster_project.preview import preview as look
     from dagster_project.runtime import surroundings
 
+    with console().status("dbt parse"):
+        prepare_if_stale(settings())
     around = surroundings()
     _known(signal)
     shown = console()
@@ -96,11 +100,10 @@ def preview(signal: str, pairs: tuple[str, ...], show_personal_data: bool) -> No
             found = look(around, signal, _variables(pairs))
     except PreviewFailed as error:
         raise click.ClickException(str(error)) from error
-    hides = around.catalog.may_hold_personal_data(signal) and not show_personal_data
-    _print_preview(shown, found, hides)
+    _print_preview(shown, found, around.catalog if not show_personal_data else None)
 
 
-def _print_preview(shown: Console, found: Any, hides: bool) -> None:
+def _print_preview(shown: Console, found: Any, masking: Any) -> None:
     from dagster_project.contracts.vocabulary import Kind
 
     shown.print(Text(f"{found.signal}: {found.flagged} flagged", style="bold"))
@@ -122,6 +125,7 @@ def _print_preview(shown: Console, found: Any, hides: bool) -> None:
         shown.print(Text(f"  {event.split('|')[1]}: nothing, {reason}"))
     for sample in found.samples:
         style = "red" if sample.is_broken else "yellow" if sample.is_held else ""
+        hides = masking is not None and masking.may_hold_personal_data(found.signal, sample.step)
         told = (
             "(holds personal data; --show-personal-data shows it)" if hides and not sample.is_broken else sample.request
         )
@@ -166,8 +170,7 @@ def go_shadow(signal: str, why: str, who: str) -> None:
 
 
 def _decide(signal: str, mode: Any, why: str, who: str, is_sure: bool) -> None:
-    from dagster_project.ledger.controls import Person
-    from dagster_project.ledger.modes import decide_mode
+    from dagster_project.cli.identity import acting_member, council_of, told_in_words
     from dagster_project.runtime import surroundings
     from dagster_project.verify.guarded import shadow_lines
 
@@ -177,5 +180,7 @@ def _decide(signal: str, mode: Any, why: str, who: str, is_sure: bool) -> None:
         click.echo("\n".join(lines) if lines else f"{signal} has planned nothing in shadow yet")
         if not is_sure:
             click.confirm(f"From its next build on, what {signal} finds is acted on. Go live?", abort=True)
-    decide_mode(surroundings().database, signal, mode, Person(who, why))
+    member = acting_member(surroundings().database, who)
+    with told_in_words():
+        council_of(surroundings()).decide_mode(member, signal, mode, why)
     click.echo(f"{signal} is {mode.value}; nothing that was planned in shadow is sent")

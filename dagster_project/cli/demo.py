@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,12 +31,25 @@ def running_sandbox(state_dir: Path) -> Iterator[SandboxServer]:
     """The sandbox on its usual ports where they are free, else on others; the settings of this process point at it."""
     data = state_dir / "sandbox"
     data.mkdir(parents=True, exist_ok=True)
-    with SandboxServer(data) as server:
+    port, smtp_port = (
+        port if _is_free(port) else 0 for port in (settings().sandbox_port, settings().sandbox_smtp_port)
+    )
+    with SandboxServer(data, port=port, smtp_port=smtp_port) as server:
         address = server.address
         os.environ["LOOP_SANDBOX_PORT"] = address.http_url.rpartition(":")[2]
         os.environ["LOOP_SANDBOX_SMTP_PORT"] = str(address.smtp_port)
         settings.cache_clear()
         yield server
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def run_demo(console: Console, customers: int, seed: int) -> bool:

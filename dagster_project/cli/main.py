@@ -6,15 +6,16 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.text import Text
+from sqlalchemy.exc import OperationalError
 
-from dagster_project.cli import analyst
+from dagster_project.cli import analyst, auditing
+from dagster_project.cli.console import access, serve_console
 from dagster_project.cli.terminal import console
 from dagster_project.contracts.catalog import CatalogRefused
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable
@@ -46,6 +47,11 @@ class Loopctl(click.Group):
             return super().invoke(context)
         except EXPECTED as error:
             raise click.ClickException(str(error)) from error
+        except OperationalError as error:
+            raise click.ClickException(
+                f"the ledger cannot be read or written: {error.orig}. Nothing is sent without a recorded intent, and "
+                "what is recorded stays. Look at the disk, its rights and LOOP_LEDGER_URL; then run this again."
+            ) from error
 
 
 @click.group(cls=Loopctl, context_settings={"help_option_names": ["-h", "--help"]})
@@ -197,11 +203,14 @@ def status(as_json: bool, is_proven: bool) -> None:
 @click.option("--show-personal-data", is_flag=True, help="Show columns that are tagged pii.")
 def explain(subject: str, show_personal_data: bool) -> None:
     """The whole story of an entity, event, action or group, from the row to every attempt and answer."""
+    from dagster_project.cli.identity import ask_to_see_personal_data
     from dagster_project.cli.printing import print_story
     from dagster_project.runtime import surroundings
     from dagster_project.verify.explain import explain as tell
 
     around = surroundings()
+    if show_personal_data:
+        ask_to_see_personal_data(around)
     with around.database.reading() as connection:
         lines = tell(connection, around.catalog, subject, show_personal_data)
     if not lines:
@@ -213,10 +222,13 @@ def explain(subject: str, show_personal_data: bool) -> None:
 @click.option("--show-personal-data", is_flag=True, help="Show requests that may hold personal data.")
 def held(show_personal_data: bool) -> None:
     """What waits for a person, with exactly what would be sent."""
+    from dagster_project.cli.identity import ask_to_see_personal_data
     from dagster_project.runtime import surroundings
     from dagster_project.verify.guarded import held_lines
 
     shown = console()
+    if show_personal_data:
+        ask_to_see_personal_data(surroundings())
     for line in held_lines(surroundings().database, surroundings().catalog, show_personal_data):
         shown.print(Text(line), soft_wrap=True)
 
@@ -245,17 +257,16 @@ def _lever(name: str, summary: str, asks: bool = False) -> None:
         who: str,
         yes: bool,
     ) -> None:
-        from dagster_project.ledger import controls
+        from dagster_project.cli.identity import acting_member, council_of, told_in_words
+        from dagster_project.ledger.governed import Lever
         from dagster_project.runtime import surroundings
 
-        selection = controls.Selection(ids, signal, destination, reason, _utc(since), _utc(until))
+        selection = Selection(ids, signal, destination, reason, _utc(since), _utc(until))
+        member = acting_member(surroundings().database, who)
         if asks and not selection.is_empty:
             _ask_before_sending(selection, is_sure=yes)
-        lever: Callable[..., int] = getattr(controls, name)
-        try:
-            count = lever(surroundings().database, selection, controls.Person(who, why))
-        except controls.NothingSelected as error:
-            raise click.UsageError(str(error)) from error
+        with told_in_words():
+            count = council_of(surroundings()).pull(member, Lever(name), selection, why)
         click.echo(f"{name}: {count} actions and groups")
 
 
@@ -265,9 +276,11 @@ def _utc(moment: datetime | None) -> datetime | None:
 
 def _ask_before_sending(selection: Selection, is_sure: bool) -> None:
     """Shows exactly what the approval lets go out, personal data included, for the one who answers for it."""
+    from dagster_project.cli.identity import ask_to_see_personal_data
     from dagster_project.runtime import surroundings
     from dagster_project.verify.guarded import held_lines
 
+    ask_to_see_personal_data(surroundings())
     lines = list(held_lines(surroundings().database, surroundings().catalog, True, selection))
     for line in lines:
         console().print(Text(line), soft_wrap=True)
@@ -286,11 +299,12 @@ _lever("discard", "End waiting, held or dead work for good.")
 @click.option("--who", default=getpass.getuser, help="Recorded in the audit trail; you, if left out.")
 def stop_all(why: str, who: str) -> None:
     """Stop everything: calls under way end, no other begins. `loopctl resume all` goes on without loss."""
-    from dagster_project.ledger.controls import Person
-    from dagster_project.ledger.controls import pause as pause_now
+    from dagster_project.cli.identity import acting_member, council_of, told_in_words
     from dagster_project.runtime import surroundings
 
-    done = pause_now(surroundings().database, "all", Person(who, why))
+    member = acting_member(surroundings().database, who)
+    with told_in_words():
+        done = council_of(surroundings()).pause(member, "all", why)
     click.echo("everything is stopped; `loopctl resume all` goes on" if done else "everything was stopped already")
 
 
@@ -300,12 +314,13 @@ def stop_all(why: str, who: str) -> None:
 @click.option("--who", default=getpass.getuser, help="Recorded in the audit trail; you, if left out.")
 def pause(subject: str, why: str, who: str) -> None:
     """Keep work from going out: all, signal:NAME or destination:NAME. Nothing is lost."""
-    from dagster_project.ledger.controls import Person
-    from dagster_project.ledger.controls import pause as pause_now
+    from dagster_project.cli.identity import acting_member, council_of, told_in_words
     from dagster_project.runtime import surroundings
 
     _refuse_unknown_subject(subject)
-    done = pause_now(surroundings().database, subject, Person(who, why))
+    member = acting_member(surroundings().database, who)
+    with told_in_words():
+        done = council_of(surroundings()).pause(member, subject, why)
     click.echo(f"{subject} is paused" if done else f"{subject} was paused already")
 
 
@@ -315,11 +330,12 @@ def pause(subject: str, why: str, who: str) -> None:
 @click.option("--who", default=getpass.getuser, help="Recorded in the audit trail; you, if left out.")
 def resume(subject: str, why: str, who: str) -> None:
     """Let work go out again, all that was kept."""
-    from dagster_project.ledger.controls import Person
-    from dagster_project.ledger.controls import resume as resume_now
+    from dagster_project.cli.identity import acting_member, council_of, told_in_words
     from dagster_project.runtime import surroundings
 
-    done = resume_now(surroundings().database, subject, Person(who, why))
+    member = acting_member(surroundings().database, who)
+    with told_in_words():
+        done = council_of(surroundings()).resume(member, subject, why)
     if not done:
         raise click.ClickException(f"nothing was paused under the name {subject!r}")
     click.echo(f"{subject} goes on")
@@ -349,4 +365,8 @@ def fit_churn(threshold: float) -> None:
 
 
 for command in (analyst.new, analyst.validate, analyst.preview, analyst.go_live, analyst.go_shadow):
+    main.add_command(command)
+for command in (auditing.audit, auditing.erase):
+    main.add_command(command)
+for command in (access, serve_console):
     main.add_command(command)

@@ -57,6 +57,7 @@ class CatalogSignal(Spec):
     tests: tuple[str, ...]  # unique ids of the error-severity tests on it
     sql_file: str
     yml_file: str
+    personal_steps: tuple[str, ...] = ()  # steps whose requests may hold personal data
 
     @property
     def pii_columns(self) -> frozenset[str]:
@@ -98,17 +99,15 @@ class Catalog(Spec):
                 raise KeyError(f"signal {name!r} is quarantined: {self.quarantined[name].problems[0]}") from None
             raise KeyError(f"no signal {name!r} in the catalog; there are: {known}") from None
 
-    def may_hold_personal_data(self, signal: str) -> bool:
-        """Whether a request of this signal may hold personal data: of its own row, or of what it is enriched with.
+    def may_hold_personal_data(self, signal: str, step: str) -> bool:
+        """Whether the requests of a signal's step may hold a column that is tagged pii, its own or looked up.
 
-        Of a signal that is not known (quarantined, removed) nobody can say, so it may.
+        Of a signal or step that is not known (quarantined, removed, of an earlier version) nobody can say, so it may.
         """
         known = self.signals.get(signal)
-        if known is None:
+        if known is None or known.version.playbook.step(step) is None:
             return True
-        looked_up = (self.models.get(e.model or "") for e in known.version.playbook.enrich.values())
-        is_enriched_so = any(column.is_pii for model in looked_up if model for column in model.columns.values())
-        return bool(known.pii_columns) or is_enriched_so
+        return step in known.personal_steps
 
 
 class CatalogRefused(Exception):

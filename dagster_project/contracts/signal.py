@@ -115,6 +115,7 @@ class SignalSpec(Spec):
     playbook: Annotated[str, Field(pattern=NAME_PATTERN)]
     parameters: dict[str, Any] = {}
     guards: dict[Kind, Guard] = {}
+    keep_personal_data: Duration | None = None  # row snapshots, requests and texts older than this are erased
 
     @model_validator(mode="after")
     def _is_consistent(self) -> SignalSpec:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -203,8 +204,10 @@ async def _send_all(
     gate = asyncio.Semaphore(workshop.policy.in_flight_calls)
     stop: dict[str, Outcome] = {}
     settled: list[Settled] = []
-    names = {call.destination.name for call in calls}
-    watch = asyncio.create_task(_watch_while_sending(workshop, names, stop))
+    names = Counter(call.destination.name for call in calls)
+    for name, count in names.items():
+        pacers[name].expect(count)
+    watch = asyncio.create_task(_watch_while_sending(workshop, set(names), stop))
     try:
         await asyncio.gather(*(_make_into(settled, call, gate, stop, pacers) for call in calls))
     finally:

@@ -22,16 +22,24 @@ class Pacer:
         self._pace = Pace.of(limit)
         self._take_places = take_places
         self._block = max(1, int(BLOCK_SECONDS / self._pace.interval))
+        self._expected = self._block
         self._next_at = 0.0  # by the monotonic clock
         self._left = 0
         self._one_at_a_time = asyncio.Lock()
+
+    def expect(self, calls: int) -> None:
+        """So many calls are about to be made: places that nobody would use are not taken from other runs, or from a
+        later step of this one."""
+        self._expected = calls
 
     async def wait(self) -> None:
         """Waits for the next place."""
         async with self._one_at_a_time:
             if self._left == 0:
-                until_first = await asyncio.to_thread(self._take_places, self._pace, self._block)
-                self._next_at, self._left = time.monotonic() + until_first, self._block
+                count = max(1, min(self._block, self._expected))
+                until_first = await asyncio.to_thread(self._take_places, self._pace, count)
+                self._next_at, self._left = time.monotonic() + until_first, count
+                self._expected -= count
             place = self._next_at
             self._next_at += self._pace.interval
             self._left -= 1

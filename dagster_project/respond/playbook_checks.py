@@ -265,7 +265,9 @@ class _Check:
             return
         known = self._known_under(root, step)
         if known is not None and len(path) > 1 and path[1] not in known:
-            yield self.source.problem(where, f"unknown field {shown!r}", f"{root} has: {', '.join(known) or 'nothing'}")
+            further = "; list a further column under `columns` in the signal's YAML" if root == "row" else ""
+            remedy = f"{root} has: {', '.join(known) or 'nothing'}{further}"
+            yield self.source.problem(where, f"unknown field {shown!r}", remedy)
         elif root == "steps" and len(path) > 2 and path[2] not in STEP_RESULT_FIELDS:
             yield self.source.problem(where, f"unknown field {shown!r}", f"a step has: {', '.join(STEP_RESULT_FIELDS)}")
         elif root == "group" and len(path) > 2 and path[1] in self.playbook.enrich:

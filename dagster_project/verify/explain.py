@@ -32,19 +32,15 @@ def explain(connection: Connection, catalog: Catalog, subject: str, shows_pii: b
     found = _events(connection, subject)
     lines: list[Line] = []
     for event in found:
-        pii, hides_requests = (frozenset(), False) if shows_pii else _hidden(catalog, event)
-        lines += _event_lines(connection, event, pii, hides_requests)
+        pii = frozenset() if shows_pii else _hidden_columns(catalog, event)
+        lines += _event_lines(connection, event, pii, catalog if not shows_pii else None)
     return lines
 
 
-def _hidden(catalog: Catalog, event: Any) -> tuple[frozenset[str], bool]:
-    """The row's columns that are not shown, and whether requests are hidden.
-
-    A signal that the catalog does not know (quarantined, removed) cannot say what is personal, so all of it is hidden.
-    """
+def _hidden_columns(catalog: Catalog, event: Any) -> frozenset[str]:
+    """The row's columns that are not shown: those tagged pii, or all where the catalog does not know the signal."""
     signal = catalog.signals.get(event.signal)
-    hidden = frozenset(json.loads(event.row_json)) if signal is None else signal.pii_columns
-    return hidden, catalog.may_hold_personal_data(event.signal)
+    return frozenset(json.loads(event.row_json)) if signal is None else signal.pii_columns
 
 
 def _events(connection: Connection, subject: str) -> Sequence[Any]:
@@ -53,7 +49,8 @@ def _events(connection: Connection, subject: str) -> Sequence[Any]:
     return connection.execute(select(events).where(matches).order_by(events.c.emitted_at, events.c.episode)).all()
 
 
-def _event_lines(connection: Connection, event: Any, pii: frozenset[str], hides_requests: bool) -> Iterator[Line]:
+def _event_lines(connection: Connection, event: Any, pii: frozenset[str], masking: Catalog | None) -> Iterator[Line]:
+    """One event's lines; `masking` knows which requests are not shown, None shows them all."""
     build = connection.execute(select(builds).where(builds.c.build_id == event.build_id)).one()
     row = json.dumps(masked(json.loads(event.row_json), pii), ensure_ascii=False)
     yield Line(
@@ -73,20 +70,21 @@ def _event_lines(connection: Connection, event: Any, pii: frozenset[str], hides_
         select(actions).where(actions.c.event_id == event.event_id).order_by(actions.c.step_index)
     ).all()
     for action in steps:
-        yield from _action_lines(connection, action, hides_requests)
+        hides_request = masking is not None and masking.may_hold_personal_data(event.signal, action.step)
+        yield from _action_lines(connection, action, hides_request)
 
 
-def _action_lines(connection: Connection, action: Any, hides_requests: bool) -> Iterator[Line]:
+def _action_lines(connection: Connection, action: Any, hides_request: bool) -> Iterator[Line]:
     sent_as = action.group_id or action.action_id
     group = f", sent with group {action.group_id}" if action.group_id else ""
     ended = f" ({action.reason}{': ' + action.detail if action.detail else ''})" if action.reason else ""
     where = f" -> {action.external_id} {action.url or ''}" if action.external_id else ""
     head = f"{action.step}: {action.operation} at {action.destination}{group}: {action.state}{ended}{where}".rstrip()
     yield Line(action.planned_at, 1, f"{head}; action {action.action_id}")
-    yield from _story(connection, action, sent_as, hides_requests)
+    yield from _story(connection, action, sent_as, hides_request)
 
 
-def _story(connection: Connection, action: Any, sent_as: str, hides_requests: bool) -> list[Line]:
+def _story(connection: Connection, action: Any, sent_as: str, hides_request: bool) -> list[Line]:
     lines = []
     for row in connection.execute(select(audit).where(audit.c.action_id == action.action_id).order_by(audit.c.seq)):
         if row.verb == "attempted":
@@ -96,7 +94,7 @@ def _story(connection: Connection, action: Any, sent_as: str, hides_requests: bo
         lines.append(Line(row.at, 2, f"{row.verb} by {row.actor}: {change}" + (f" ({why})" if why else "")))
     request = connection.execute(select(requests).where(requests.c.action_id == sent_as)).first()
     if request:
-        shown = "(holds personal data)" if hides_requests else request.arguments_json
+        shown = "(holds personal data)" if hides_request else request.arguments_json
         lines.append(Line(request.rendered_at, 2, f"request: {shown}"))
     for attempt in connection.execute(select(attempts).where(attempts.c.action_id == sent_as)):
         lines.append(Line(attempt.begun_at, 2, _attempt_text(attempt)))

@@ -43,7 +43,7 @@ def held_lines(
     for row in rows:
         what = f"{row.action_id}  {row.signal} {row.step} for {row.entity_id or 'a group'} at {row.destination}"
         yield f"{what}: {row.reason}. {row.detail}"
-        if row.arguments_json and (shows_personal_data or not catalog.may_hold_personal_data(row.signal)):
+        if row.arguments_json and (shows_personal_data or not catalog.may_hold_personal_data(row.signal, row.step)):
             yield f"    would send {row.operation}: {row.arguments_json}"
         elif row.arguments_json:
             yield f"    would send {row.operation}: (holds personal data; --show-personal-data shows it)"

@@ -14,6 +14,7 @@ from dagster_project.contracts.destination import (
     RateLimit,
     Request,
 )
+from dagster_project.contracts.read_back import ReadBack
 from dagster_project.respond.destinations.secret_scrubbing import SecretScrubber, cut
 
 ConnectionT = TypeVar("ConnectionT", bound=Connection)
@@ -27,6 +28,7 @@ class GuardedDestination(ABC, Generic[ConnectionT]):
     connection_type: ClassVar[type[Connection]]
     operations: ClassVar[Mapping[str, Operation]]
     lookups: ClassVar[frozenset[str]] = frozenset()
+    readable: frozenset[str] = frozenset()  # operations whose records can be read back
     rate_limit: RateLimit
     server_limit: ClassVar[float]
 
@@ -67,6 +69,22 @@ class GuardedDestination(ABC, Generic[ConnectionT]):
             raise LookupFailed(self.name, lookup, cut(self.scrubber.clean(found.detail)))
         return found
 
+    async def read_back(
+        self, operation: str, request: Request, external_id: str, result: Mapping[str, str]
+    ) -> ReadBack | None:
+        """The record of a delivered action as it stands now, None where it is gone. Raises LookupFailed."""
+        self._check(operation, [request])
+        if operation not in self.readable:
+            raise LookupFailed(self.name, f"read back {operation}", "its records cannot be read back")
+        found = await self.read_record(operation, request, external_id, result)
+        if isinstance(found, Outcome):
+            raise LookupFailed(self.name, f"read back {operation}", cut(self.scrubber.clean(found.detail)))
+        return found
+
+    def written_by(self, operation: str, request: Request) -> frozenset[str]:
+        """The names in a read-back that this request writes; none where every request makes a record of its own."""
+        return frozenset()
+
     @classmethod
     def escape(cls, operation: str, text: str) -> str:
         """The value as it stands: the operation's fields are plain text."""
@@ -83,6 +101,12 @@ class GuardedDestination(ABC, Generic[ConnectionT]):
     async def read(self, lookup: str, keys: Sequence[str]) -> Mapping[str, Mapping[str, Any]] | Outcome:
         """Answers a lookup, or gives the outcome of the call that failed."""
         raise NotImplementedError(f"{self.name} declares the lookup {lookup} but does not answer it")
+
+    async def read_record(
+        self, operation: str, request: Request, external_id: str, result: Mapping[str, str]
+    ) -> ReadBack | Outcome | None:
+        """Reads a record back: what it is now, None where it is gone, or the outcome of the call that failed."""
+        raise NotImplementedError(f"{self.name} declares {operation} as readable but does not read it")
 
     @abstractmethod
     async def close(self) -> None:

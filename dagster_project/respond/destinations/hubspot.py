@@ -22,6 +22,7 @@ from dagster_project.contracts.destination import (
     SandboxAddress,
     Verdict,
 )
+from dagster_project.contracts.read_back import ReadBack
 from dagster_project.respond.destinations.argument_types import RenderedArguments
 from dagster_project.respond.destinations.guarded_destination import GuardedDestination
 from dagster_project.respond.destinations.http_transport import HttpTransport
@@ -33,6 +34,13 @@ from dagster_project.respond.destinations.hubspot_arguments import (
     UpdateTask,
     UpsertCompany,
     UpsertContact,
+)
+from dagster_project.respond.destinations.hubspot_read_back import (
+    OBJECT_TYPES,
+    changed_at,
+    entity_values,
+    list_name,
+    values_in,
 )
 from dagster_project.respond.destinations.outcome_mapping import rejected, retry
 
@@ -85,6 +93,7 @@ class HubSpot(GuardedDestination[HubSpotConnection]):
     # HubSpot lets a private app make 190 calls in 10 s (Professional, Enterprise); one delivery makes up to three.
     rate_limit = RateLimit(calls=60, seconds=10.0)
     server_limit = 30.0
+    readable = frozenset(OBJECT_TYPES)
 
     def __init__(self, connection: HubSpotConnection) -> None:
         super().__init__(connection)
@@ -125,6 +134,37 @@ class HubSpot(GuardedDestination[HubSpotConnection]):
             "update_task": self._update_tasks,
         }
         return await calls[operation](requests)
+
+    async def read_record(
+        self, operation: str, request: Request, external_id: str, result: Mapping[str, str]
+    ) -> ReadBack | Outcome | None:
+        """The contact, company or task by HubSpot's id, with the campaign's membership where it was joined."""
+        expected = dict(self._written(request))
+        if isinstance(request.arguments, AssignTask):
+            owner = (await self._owners([request.arguments.owner_email])).get(request.arguments.owner_email)
+            expected |= {"hubspot_owner_id": owner} if isinstance(owner, str) else {}
+        record = await self._api.record(OBJECT_TYPES[operation], external_id, list(expected))
+        if record is None or isinstance(record, Outcome):
+            return record
+        found = values_in(record, expected)
+        if isinstance(request.arguments, AddToCampaign):
+            lists = await self._api.lists_of(external_id)
+            if isinstance(lists, Outcome):
+                return lists
+            found |= {list_name(request.arguments.campaign): "yes" if result.get("list_id") in lists else "no"}
+        return ReadBack(expected, found, changed_at=changed_at(record))
+
+    def written_by(self, operation: str, request: Request) -> frozenset[str]:
+        """The properties that this request sets: a later request to the same record may set them anew."""
+        return frozenset(self._written(request))
+
+    def _written(self, request: Request) -> Mapping[str, str]:
+        arguments = request.arguments
+        if isinstance(arguments, AssignTask):
+            return {KEY_PROPERTY: request.key, **_task_properties(arguments, None)}
+        if isinstance(arguments, UpdateTask):
+            return _changed_properties(arguments)
+        return entity_values(cast("ContactArguments | UpsertCompany", arguments), ENTITY_PROPERTY)
 
     async def _add_to_campaign(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         outcomes = await self._upsert_contacts(requests)

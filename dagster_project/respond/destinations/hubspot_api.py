@@ -129,6 +129,23 @@ class HubSpotApi:
             return before_the_effect(rows)
         return {str(row.properties.get(unique)): row.id for row in _rows_of(answer)}
 
+    async def record(self, object_type: str, record_id: str, names: Sequence[str]) -> dict[str, Any] | Outcome | None:
+        """One record by HubSpot's id, with the named properties; None where there is none (any more)."""
+        url = self._url("objects", object_type, quote(record_id, safe=""))
+        found = await self._ask("GET", url, params={"properties": ",".join(names)})
+        if _is_absent(found):
+            return None
+        if isinstance(found, Outcome):
+            return found
+        return found if isinstance(found, dict) else malformed(200, "it is no record")
+
+    async def lists_of(self, contact_id: str) -> set[str] | Outcome:
+        """The ids of the lists that a contact is a member of."""
+        url = self._url("lists", "records", CONTACTS_TYPE_ID, quote(contact_id, safe=""), "memberships")
+        answer = await self._ask("GET", url)
+        rows = _listed(answer, "results")
+        return rows if isinstance(rows, Outcome) else {str(row.get("listId")) for row in rows if isinstance(row, dict)}
+
     async def list_id(self, name: str) -> str | Outcome:
         """The id of the static contact list of that name, which is made when there is none."""
         by_name = f"{self._url('lists')}/object-type-id/{CONTACTS_TYPE_ID}/name/{quote(name, safe='')}"

@@ -23,6 +23,7 @@ from dagster_project.contracts.destination import (
     SandboxAddress,
     Verdict,
 )
+from dagster_project.contracts.read_back import ReadBack
 from dagster_project.respond.destinations.guarded_destination import GuardedDestination
 from dagster_project.respond.destinations.http_transport import HttpTransport
 from dagster_project.respond.destinations.outcome_mapping import malformed, retry, unknown
@@ -72,6 +73,7 @@ class Slack(GuardedDestination[SlackConnection]):
     # One message a second and channel, with short bursts (Slack's page on rate limits); 429 says when it was too many.
     rate_limit = RateLimit(calls=30, seconds=30.0)
     server_limit = 30.0
+    readable = frozenset({"post_message"})
 
     def __init__(self, connection: SlackConnection) -> None:
         super().__init__(connection)
@@ -116,6 +118,30 @@ class Slack(GuardedDestination[SlackConnection]):
         if isinstance(found, Outcome):
             return replace(found, verdict=Verdict.UNKNOWN)
         return self._not_found(request)
+
+    async def read_record(
+        self, operation: str, request: Request, external_id: str, result: Mapping[str, str]
+    ) -> ReadBack | Outcome | None:
+        """The message by its channel and ts, in its thread where it was a reply."""
+        post = cast(PostMessage, request.arguments)
+        channel = result.get("channel", post.channel)
+        wanted = {
+            "channel": channel,
+            "oldest": external_id,
+            "latest": external_id,
+            "inclusive": True,
+            "limit": 2,  # replies begin with the thread's first message
+            "include_all_metadata": True,
+            **({"ts": post.thread_ts} if post.thread_ts else {}),
+        }
+        answer = await self._page("conversations.replies" if post.thread_ts else "conversations.history", wanted, "")
+        if isinstance(answer, Outcome):
+            return None if answer.reason == ReasonFor.NOT_FOUND else answer
+        listed = answer.get("messages")
+        for message in listed if isinstance(listed, list) else []:
+            if isinstance(message, dict) and message.get("ts") == external_id:
+                return _read_message(request.key, post, message)
+        return None
 
     @property
     def _client(self) -> AsyncWebClient:
@@ -211,6 +237,17 @@ class Slack(GuardedDestination[SlackConnection]):
             if not cursor:
                 break
         return unknown(ReasonFor.NOT_FOUND, f"Slack lists no channel {channel} to this app")
+
+
+def _read_message(key: str, post: PostMessage, message: Mapping[str, Any]) -> ReadBack:
+    """A message beside what was posted; Slack says of one that was edited when that was."""
+    edited = message.get("edited")
+    at = str(edited.get("ts")) if isinstance(edited, dict) else ""
+    return ReadBack(
+        expected={"key": key, "text": str(message_of(key, post)["text"])},
+        found={"key": key_in(message) or "", "text": str(message.get("text") or "")},
+        changed_at=datetime.fromtimestamp(float(at), UTC) if at.replace(".", "", 1).isdigit() else None,
+    )
 
 
 def key_in(message: Any) -> str | None:

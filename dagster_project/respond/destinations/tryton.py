@@ -22,10 +22,18 @@ from dagster_project.contracts.destination import (
     SandboxAddress,
     Verdict,
 )
+from dagster_project.contracts.read_back import ReadBack
 from dagster_project.respond.destinations.guarded_destination import GuardedDestination
 from dagster_project.respond.destinations.http_transport import HttpTransport
 from dagster_project.respond.destinations.outcome_mapping import malformed, retry
 from dagster_project.respond.destinations.tryton_arguments import CreateOnboardingProject, CreatePurchaseOrder
+from dagster_project.respond.destinations.tryton_read_back import (
+    read_order,
+    read_project,
+    record_id,
+    written_order,
+    written_project,
+)
 from dagster_project.respond.destinations.tryton_records import TrytonRecords
 from dagster_project.respond.destinations.tryton_rpc import CallRefused, Patience, TrytonRpc, decoded_number, id_in
 
@@ -75,6 +83,8 @@ class Tryton(GuardedDestination[TrytonConnection]):
     rate_limit = RateLimit(calls=20, seconds=1.0)  # Tryton states none; one worker process answers some tens a second
     server_limit = 60.0  # [request] timeout of trytond, by default
 
+    readable = frozenset({"create_purchase_order", "create_onboarding_project"})
+
     def __init__(self, connection: TrytonConnection) -> None:
         super().__init__(connection)
         self._transport = HttpTransport(connection.call_deadline)
@@ -118,6 +128,21 @@ class Tryton(GuardedDestination[TrytonConnection]):
         """`open_purchase_lines`: per product code, what is ordered and not yet received, and on which orders."""
         try:
             return await self._open_purchase_lines(keys)
+        except CallRefused as refused:
+            return refused.outcome
+
+    async def read_record(
+        self, operation: str, request: Request, external_id: str, result: Mapping[str, str]
+    ) -> ReadBack | Outcome | None:
+        """The order or the project by Tryton's id, and how many records carry the key."""
+        patience = Patience.of(self.connection.call_deadline)
+        try:
+            carriers = await self._found(patience, operation, request.key)
+            if operation == "create_purchase_order":
+                written = written_order(cast(CreatePurchaseOrder, request.arguments), request.key)
+                return await read_order(self._rpc, patience, record_id(external_id), written, carriers)
+            written = written_project(cast(CreateOnboardingProject, request.arguments), request.key)
+            return await read_project(self._rpc, patience, record_id(external_id), written, len(carriers))
         except CallRefused as refused:
             return refused.outcome
 

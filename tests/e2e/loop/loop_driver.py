@@ -44,11 +44,12 @@ class Loop:
             **self.more_environment,
         }
 
-    def loopctl(self, *words: str, exit_status: int | None = 0) -> str:
+    def loopctl(self, *words: str, exit_status: int | None = 0, answer: str = "") -> str:
         """Runs a command to its end and gives back what it printed; any other exit status than the expected fails."""
         done = subprocess.run(
             [str(Path(sys.executable).parent / "loopctl"), *words],
             env=self.environment,
+            input=answer,
             capture_output=True,
             text=True,
             timeout=COMMAND_WITHIN_SECONDS,

@@ -53,6 +53,9 @@ def test_an_approved_order_is_sent_exactly_as_it_was_shown(many_days: Loop) -> N
     group = orders[0].split()[0]
     before = {e.idempotency_key for e in many_days.sandbox.effects("tryton")}
     assert group not in before
+    refused = many_days.loopctl("approve", group, "--why", "a look", exit_status=1, answer="n\n")
+    assert "would send create_purchase_order" in refused
+    assert group not in {e.idempotency_key for e in many_days.sandbox.effects("tryton")}
     said = many_days.loopctl("approve", group, "--why", "checked with the buyer", "--who", "ana", "--yes")
     assert "1 actions and groups" in said
     many_days.loopctl("tick", "--no-build")
