@@ -42,9 +42,12 @@ test: lint  ## everything under 20 minutes on two cores
 test-all: lint  ## also what takes longer
 	$(PYTEST)
 
-lock: $(VENV)/installed-run  ## resolve pyproject.toml anew into requirements/
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra fit -o requirements/run.txt pyproject.toml
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra test -o requirements/test.txt pyproject.toml
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+
+lock: $(VENV)/installed-run  ## resolve what the files ask for anew into requirements/
+	$(COMPILE) --extra fit -o requirements/run.txt pyproject.toml
+	$(COMPILE) --extra test -o requirements/test.txt pyproject.toml
+	for server in tryton snowflake; do $(COMPILE) -o requirements/$$server.txt requirements/$$server.in; done
 
 clean:
 	rm -rf $(VENV) .loop dbt_signals/target dbt_signals/logs

@@ -1,6 +1,6 @@
 """Claim to settled, intents and outcomes durable, beside a bare loop of the same HTTP client on the same sink.
 
-    python benchmarks/delivery_speed.py [--actions N] [--latency SECONDS] [--runs N] [--ledger URL]
+python benchmarks/delivery_speed.py [--actions N] [--latency SECONDS] [--runs N] [--ledger URL]
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A sink that counts: keep-alive HTTP on loopback, in a process of its own, optionally slow, with as little code as can be.
+"""A sink that counts: keep-alive HTTP on loopback, in a process of its own, optionally slow, with little code.
 
     python benchmarks/sink.py [--latency SECONDS]      prints its port, then serves until its standard input closes
 

@@ -30,7 +30,8 @@ IMPORTS = (
 
 
 def shown(what: str, seconds: list[float]) -> str:
-    return f"{what:<44} {statistics.median(seconds):6.2f} s  ({min(seconds):.2f} to {max(seconds):.2f}, n={len(seconds)})"
+    median, spread = statistics.median(seconds), f"{min(seconds):.2f} to {max(seconds):.2f}"
+    return f"{what:<44} {median:6.2f} s  ({spread}, n={len(seconds)})"
 
 
 def import_seconds(loop: Loop, module: str) -> float:

@@ -21,8 +21,6 @@ class TrytonSaid(Exception):
 
     def __init__(self, method: str, status: int, error: Any) -> None:
         super().__init__(f"{method}: HTTP {status} {str(error)[:800]}")
-        self.status = status
-        self.error = error
 
 
 @dataclass
@@ -42,10 +40,6 @@ class Administrator:
         self.user_id, token, *_ = self.call("common.db.login", self.user, {"password": self.password})
         credentials = base64.b64encode(f"{self.user}:{self.user_id}:{token}".encode()).decode()
         self._headers = {"Authorization": f"Session {credentials}"}
-        return self.refresh()
-
-    def refresh(self) -> Administrator:
-        """Reads the preferences again."""
         self.context = self.call("model.res.user.get_preferences", True, {})
         return self
 

@@ -50,7 +50,6 @@ class TrytonServer:
     """A running server with one database that nobody has used yet, and the user that the tests sign in as."""
 
     url: str
-    pid: int
     file: Path  # the database's
     database: str = DATABASE
     user: str = USER
@@ -83,7 +82,7 @@ def tryton_installation() -> Path:
 
 @pytest.fixture(scope="module")
 def tryton_server(tryton_installation: Path) -> Iterator[TrytonServer]:
-    """Yield a running server with a database of the module's own; it is ended by its own process id."""
+    """Yield a running server with a database of the module's own."""
     with running_tryton(tryton_installation) as server:
         yield server
 
@@ -94,8 +93,8 @@ def running_tryton(installation: Path) -> Iterator[TrytonServer]:
     with tempfile.TemporaryDirectory(prefix="signal-loop-tryton-") as scratch:
         file = Path(scratch) / f"{DATABASE}.sqlite"
         shutil.copyfile(installation / file.name, file)
-        with _serving(installation, Path(scratch)) as (url, pid):
-            yield TrytonServer(url, pid, file)
+        with _serving(installation, Path(scratch)) as url:
+            yield TrytonServer(url, file)
 
 
 def installed_tryton() -> Path:
@@ -141,7 +140,7 @@ def _make_template(folder: Path) -> None:
     command: list[str | Path] = [folder / "venv" / "bin" / "trytond-admin", "-c", _configuration(making, _free_port())]
     command += ["-d", DATABASE, "--all", "--email", "admin@example.com", "-u", *MODULES, "--activate-dependencies"]
     _run(command, "initialising Tryton's database", {"TRYTONPASSFILE": str(password_file)})
-    with _serving(folder, making) as (url, _pid):
+    with _serving(folder, making) as url:
         set_up_company(Administrator(url, DATABASE).sign_in())
     with closing(sqlite3.connect(file)) as database:
         database.execute("pragma wal_checkpoint(truncate)")
@@ -158,8 +157,8 @@ def _configuration(folder: Path, port: int) -> Path:
 
 
 @contextmanager
-def _serving(installation: Path, folder: Path) -> Iterator[tuple[str, int]]:
-    """Runs one server over the database in a folder; yields its address and process id."""
+def _serving(installation: Path, folder: Path) -> Iterator[str]:
+    """Runs one server over the database in a folder; yields its address and ends it by its own process id."""
     port = _free_port()
     # Named with -d the database is loaded before the first call; loaded by a first login, it answers that one with an
     # error inside a 200.
@@ -172,7 +171,7 @@ def _serving(installation: Path, folder: Path) -> Iterator[tuple[str, int]]:
         )
     try:
         _wait_until_ready(process, url, log_file)
-        yield url, process.pid
+        yield url
     finally:
         process.send_signal(signal.SIGINT)
         try:

@@ -29,7 +29,7 @@ CALLS = Table("calls", ("case", "hubspot", "slack", "tryton", "webhook"), 1)
 MAIL = Table("mail", ("step", "the server", "outcome", "messages that arrived"), 2)
 DELIVERY = Table(
     "delivery",
-    ("destination", "operation", "case", "outcome", "ledger", "destination holds", "later", "then it holds"),
+    ("destination", "operation", "case", "outcome", "ledger", "effects", "ledger in the end", "effects in the end"),
     3,
 )
 TRYTON = Table("tryton", ("what holds", "sandbox", "real"), 1)

@@ -27,6 +27,7 @@ class DeliveryKit:
     record: str = ""  # how the records begin that are its effect
     refusal: Mapping[str, Any] = field(default_factory=lambda: {"kind": FaultKind.STATUS, "status": 400})
     failure: Mapping[str, Any] = field(default_factory=lambda: {"kind": FaultKind.STATUS, "status": 500})
+    expired: Mapping[str, Any] = field(default_factory=lambda: {"kind": FaultKind.STATUS, "status": 401})
     no_sign_in: Mapping[str, Any] | None = None  # the fault, where the sandbox does not check the credential itself
     lacks: frozenset[str] = frozenset()  # names of cases that its protocol does not know
     settings: Mapping[str, Any] = field(default_factory=dict)  # further ones of the connection
@@ -39,7 +40,9 @@ class DeliveryKit:
 
 _ORDER_LINE = {"product_code": "SKU-1", "product_name": "Red", "quantity": "12", "unit_price": "3.50"}
 _PARTY = {"party_code": "A-1", "party_name": "Acme"}
-_NOT_HTTP = frozenset({"redirect", "reply that makes no sense", "empty reply", "429 with a date"})
+_NOT_HTTP = frozenset(
+    {"redirect", "credential expires", "reply that makes no sense", "empty reply", "too many calls, a date told"}
+)
 
 
 def _hook(after_unknown: str, variant: str, **settings: Any) -> DeliveryKit:
@@ -102,6 +105,7 @@ KITS = (
         "token",
         "",
         {"kind": FaultKind.VENDOR_ERROR},
+        expired={"kind": FaultKind.VENDOR_ERROR, "code": "token_expired"},
     ),
     _hook(BLIND, "the receiver promises nothing"),
     _hook(SAFE, "the receiver acts once per id", receiver_deduplicates=True),
@@ -143,7 +147,7 @@ class DeliveryCase:
     asked: Told
     blind: Told
     fault: Mapping[str, Any] | None = None  # of the call that makes the effect
-    happening: str = ""  # what is not a fault of the sandbox's: wrong_secret, unreachable, broken, refused, failing
+    happening: str = ""  # what is not a fault of the sandbox's: see first_binding
     retry_after: tuple[float, float] | None = None  # least and most seconds
     exceptions: Mapping[str, Told] = field(default_factory=dict)  # by destination
     call_deadline: float = 20.0
@@ -169,6 +173,7 @@ def _unknown(reason: str, holds: int) -> tuple[Told, Told, Told]:
 
 _DELIVERED = Told("delivered", "delivered", 1)
 _LIMITED = Told("retry rate_limited", "waiting rate_limited", 0, is_counted=False)
+_SIGN_IN = Told("retry unauthorized", "waiting unauthorized", 0, is_counted=False, pauses=True)
 _MAIL_LATER = Told("retry refused", "waiting refused", 0)
 _ONCE: Mapping[str, Any] = {"times": 1}
 _REFUSED_ACTION = Told("rejected refused", "dead refused", 0, "dead refused", 0)
@@ -177,14 +182,14 @@ _INVALID_ACTION = Told("rejected invalid_request", "dead invalid_request", 0, "d
 CASES = (
     _same("nothing goes wrong", _DELIVERED),
     _same(
-        "429 with seconds",
+        "too many calls, seconds told",
         _LIMITED,
         fault={**_ONCE, "kind": FaultKind.RATE_LIMIT, "seconds": 7},
         retry_after=(7, 7),
         exceptions={"email": _MAIL_LATER},
     ),
     _same(
-        "429 with a date",
+        "too many calls, a date told",
         _LIMITED,
         fault={**_ONCE, "kind": FaultKind.RATE_LIMIT, "seconds": 600, "is_http_date": True},
         retry_after=(400, 600),
@@ -217,11 +222,8 @@ CASES = (
         Told("retry misconfigured", "waiting misconfigured", 0, is_counted=False),
         fault={**_ONCE, "kind": FaultKind.STATUS, "status": 307, "headers": {"Location": "/elsewhere"}},
     ),
-    _same(
-        "wrong credential",
-        Told("retry unauthorized", "waiting unauthorized", 0, is_counted=False, pauses=True),
-        happening="wrong_secret",
-    ),
+    _same("wrong credential", _SIGN_IN, happening="wrong_secret"),
+    _same("credential expires", _SIGN_IN, happening="expired", exceptions={"tryton": _DELIVERED}),  # a new session
     _same(
         "nobody listens",
         Told("retry unreachable", "waiting unreachable", 0, is_counted=False, fails_the_destination=True),

@@ -57,7 +57,7 @@ def assert_no_secret(name: str, *texts: object) -> None:
 def note(report: ContractReport, case: str, name: str, operation: str, outcome: Outcome, effects: int) -> None:
     """The cell of the page: the outcome, what the ledger makes of it, and how often the effect was asked for."""
     idempotency = discover()[name].operations[operation].idempotency
-    asked = "" if effects == 1 else f"; asked for {effects} times"
+    asked = {0: "; never asked for", 1: ""}.get(effects, f"; asked for {effects} times")
     report.cell(CALLS, case, name, f"{told_with_consequence(outcome, idempotency)}{asked}", operation)
 
 

@@ -115,6 +115,7 @@ def first_binding(play: Play) -> Binding:
     kit, case = play.kit, play.case
     secret = secrets_of(play.healthy.connection)[0]
     faults: dict[str, Callable[[], Mapping[str, Any] | None]] = {
+        "expired": lambda: {"times": 1, **kit.expired},
         "refused": lambda: {**kit.refusal, **telling(kit.refusal, secret)},
         "failing": lambda: {"times": 1, **kit.failure, **telling(kit.failure, secret)},
         "wrong_secret": lambda: kit.no_sign_in and {**kit.no_sign_in, **telling(kit.no_sign_in, secret)},
@@ -167,8 +168,8 @@ def test_one_action(play: Play, contract_report: ContractReport, caplog: pytest.
     assert play.held_at_the_destination("e-1") == told.later_holds
     assert_no_secret(play, caplog.text)
     key = (play.kit.name, play.kit.title, play.case.name)
-    holds, later = f"{told.holds} effect", f"{told.later_holds} effect"
-    contract_report.row(DELIVERY, key, (outcome, ledger_told(told), holds, told.later, later))
+    values = (outcome, ledger_told(told), str(told.holds), told.later, str(told.later_holds))
+    contract_report.row(DELIVERY, key, values)
 
 
 def assert_first_attempt(play: Play, told: Told) -> str:
@@ -274,7 +275,7 @@ def test_a_batch_of_which_one_goes_wrong(
         action = play.bench.action(struck)
         assert (f"{action.state} {action.reason}".strip(), len(play.effects(struck))) == (later, later_holds)
         key = (play.kit.name, play.kit.operation, name)
-        contract_report.row(DELIVERY, key, (outcome, ledger, f"{holds} effect", later, f"{later_holds} effect"))
+        contract_report.row(DELIVERY, key, (outcome, ledger, str(holds), later, str(later_holds)))
 
 
 def test_every_destination_is_played_and_its_kit_says_what_the_connector_says(sandbox: SandboxServer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,11 @@ def test_eight_connectors_find_nothing_at_once_and_leave_one_order(
     key = f"race-{deadline:g}"
     real.deliver(ORDER, order_request("race-master-data"))  # the race is about the order, not the supplier
     with racing("racing_connector.py", NAMES) as racers:
-        begun_at = meet_at_the_find(real, proxy, racers, key, deadline)
+        stopped_at = meet_at_the_find(real, proxy, racers, key, deadline)
         others = [racer.results() for racer in racers[1:]]
         assert len(real.living_orders(key)) == 1
         # longer than the deadline where the test is about that; the connector measures with the same clock
-        time.sleep(max(0.0, begun_at + deadline + 0.5 - time.monotonic()) if deadline < 10 else 0.0)
+        time.sleep(max(0.0, stopped_at() + deadline + 0.5 - time.monotonic()) if deadline < 10 else 0.0)
         racers[0].go_on()
         stopped = racers[0].results()
     (order,) = real.living_orders(key)
@@ -82,12 +82,20 @@ def test_eight_connectors_find_nothing_at_once_and_leave_one_order(
     contract_report.row(RACE, [f"connectors, one stopped {place} its deadline"], [left, made, "has no part in it"])
 
 
-def meet_at_the_find(real: Erp, proxy: LossyProxy, racers: list[Racer], key: str, deadline: float) -> float:
-    """Lets all of them find nothing and stops the first one at that moment; gives the moment when it had begun.
+def meet_at_the_find(
+    real: Erp, proxy: LossyProxy, racers: list[Racer], key: str, deadline: float
+) -> Callable[[], float]:
+    """Lets all of them find nothing and stops the first one at that moment, which it gives once it has come.
 
     It begins when the others have arrived, so that its deadline is not spent on waiting for them.
     """
-    meeting = threading.Barrier(len(racers), action=racers[0].stop, timeout=WAIT_SECONDS)
+    moments: list[float] = []
+
+    def stop() -> None:
+        racers[0].stop()
+        moments.append(time.monotonic())
+
+    meeting = threading.Barrier(len(racers), action=stop, timeout=WAIT_SECONDS)
     arrived = threading.Semaphore(0)
 
     def meet() -> None:
@@ -108,9 +116,8 @@ def meet_at_the_find(real: Erp, proxy: LossyProxy, racers: list[Racer], key: str
         racer.tell("go")
     for _ in racers[1:]:
         assert arrived.acquire(timeout=WAIT_SECONDS)
-    begun_at = time.monotonic()
     racers[0].tell("go")
-    return begun_at
+    return lambda: moments[0]
 
 
 class LedgerRace:

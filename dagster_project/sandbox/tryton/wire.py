@@ -50,7 +50,8 @@ class HttpRefusal(Exception):
             return b""
         title = f"{self.status} {HTTPStatus(self.status).phrase}"
         heading = title.partition(" ")[2]
-        return f"<!doctype html>\n<html lang=en>\n<title>{title}</title>\n<h1>{heading}</h1>\n<p>{self.said}</p>\n".encode()
+        lines = ["<!doctype html>", "<html lang=en>", f"<title>{title}</title>", f"<h1>{heading}</h1>"]
+        return "\n".join([*lines, f"<p>{self.said}</p>", ""]).encode()
 
 
 def decoded(value: Any) -> Any:

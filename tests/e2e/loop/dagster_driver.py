@@ -73,8 +73,9 @@ class DagsterDev:
     def metadata_of(self, *asset: str) -> dict[str, float]:
         """The numbers of the newest materialization of an asset."""
         data = self.ask(
-            "query($k: AssetKeyInput!) { assetOrError(assetKey: $k) { ... on Asset { assetMaterializations(limit: 1) "
-            "{ metadataEntries { label ... on IntMetadataEntry { intValue } ... on FloatMetadataEntry { floatValue } } } } } }",
+            "query($k: AssetKeyInput!) { assetOrError(assetKey: $k) { ... on Asset { "
+            "assetMaterializations(limit: 1) { metadataEntries { label "
+            "... on IntMetadataEntry { intValue } ... on FloatMetadataEntry { floatValue } } } } } }",
             k={"path": list(asset)},
         )
         found = data["assetOrError"]["assetMaterializations"]

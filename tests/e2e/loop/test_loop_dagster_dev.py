@@ -1,4 +1,4 @@
-"""Under `dagster dev`, with the sensors as they are by default, a newly flagged row reaches CRM, ERP and chat unaided."""
+"""Under `dagster dev`, with the sensors as they are by default, a new row reaches CRM, ERP and chat unaided."""
 
 from __future__ import annotations
 

@@ -68,9 +68,9 @@ def _with_one_more_won(tmp_path: Path) -> str:
     """A copy of the files in which one deal that was being engaged is won."""
     folder = tmp_path / "files"
     shutil.copytree(REAL_DATA, folder)
-    os.chmod(folder, 0o755)
+    folder.chmod(0o755)
     path = folder / "crm_opportunities.csv"
-    os.chmod(path, 0o644)
+    path.chmod(0o644)
     rows = _rows("crm_opportunities.csv")
     chosen = next(row for row in rows if row["deal_stage"] == "Engaging" and row["account"])
     chosen |= {"deal_stage": "Won", "close_date": "12/31/2017", "close_value": "4321"}
