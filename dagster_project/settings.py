@@ -70,6 +70,12 @@ class Settings(BaseSettings):
     sandbox_port: int = 8650
     sandbox_smtp_port: int = 8651
 
+    # --- the console and who may do what
+    dagster_url: str = "http://127.0.0.1:3000"  # where Dagster's pages are, for links to runs; empty for no links
+    access_token: SecretStr | None = None  # who pulls loopctl's levers, once the ledger knows people
+    console_proxy_header: str = ""  # the header in which a signing-in proxy names the person; empty for none
+    console_proxy_addresses: str = ""  # the proxy's own addresses, separated by commas; others are not believed
+
     # --- how work is taken and retried
     claim_limit: int = Field(default=1000, ge=1)  # events that one run takes at most
     lease_seconds: float = Field(default=300.0, gt=0)
@@ -86,6 +92,14 @@ class Settings(BaseSettings):
     sensor_interval_seconds: int = Field(default=30, ge=1)
     build_cron: str = "0 6 * * *"
     verify_cron: str = "*/15 * * * *"
+    sample_daily_cron: str = "0 7 * * *"
+    sample_weekly_cron: str = "30 7 * * 1"
+    alert_cron: str = "*/5 * * * *"
+
+    # --- where alerts go; none are sent where both are empty
+    alert_channel: str = ""  # of the destination that is bound as chat
+    alert_email: str = ""
+    runbook: str = "docs/runbook.md"  # its address, where it is published
 
     @property
     def duckdb_file(self) -> Path:

@@ -24,6 +24,7 @@ from flagged
 """
 
 YML = """\
+# yaml-language-server: $schema=../../../../schemas/signal.schema.json
 version: 2
 
 models:

@@ -24,7 +24,7 @@ def _utc(moment: datetime) -> datetime:
 
 
 def incarnation_of(connection: WarehouseConnection, capture: CaptureRelations) -> str:
-    """The identity of the warehouse's history. Raises WarehouseUnavailable where none is recorded: nothing is bound then."""
+    """The identity of the warehouse's history. Raises WarehouseUnavailable where none is recorded."""
     [(found,)] = connection.rows(f"select max(incarnation_id) from {capture.incarnation}")
     if found is None:
         raise WarehouseUnavailable(f"{capture.incarnation} holds no incarnation; restore it, or build with dbt anew")

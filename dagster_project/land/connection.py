@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, assert_never
 
-from dagster_project.contracts.warehouse import DuckDBTarget, PostgresTarget, WarehouseTarget
+from dagster_project.contracts.warehouse import DuckDBTarget, PostgresTarget, SnowflakeTarget, WarehouseTarget
 from dagster_project.land.report import LandingError
 
 STAYS = "Nothing was changed: the landing tables are as they were."
@@ -130,6 +130,11 @@ def transaction(target: WarehouseTarget) -> Iterator[LandingConnection]:
         opened = _duckdb_transaction(target)
     elif isinstance(target, PostgresTarget):
         opened = _postgres_transaction(target)
+    elif isinstance(target, SnowflakeTarget):
+        raise LandingError(
+            f"the landing tables of Snowflake account {target.account} are not this project's to write or count; "
+            f"load them with a tool of your own (docs/warehouses.md). {STAYS}"
+        )
     else:
         assert_never(target)
     with opened as connection:

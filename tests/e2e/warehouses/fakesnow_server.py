@@ -1,10 +1,10 @@
-"""A Snowflake in miniature on loopback: fakesnow's server, with the block of the event capture run for it, and a journal.
+"""A Snowflake in miniature on loopback: fakesnow's server, a block of statements run for it, and a journal.
 
     python fakesnow_server.py PORT JOURNAL
 
 runs in the environment of requirements/snowflake.txt. Every statement that a client sends is appended to the journal as
-one line of JSON (`sql`, `error` or null), so that the tests can see and parse what Snowflake would have been asked. While
-there is a file beside the journal that ends in .suspended, every statement is refused as by a suspended warehouse.
+one line of JSON (`sql`, `error` or null), so that the tests can see and parse what Snowflake would have been asked.
+While there is a file beside the journal that ends in .suspended, all is refused as by a suspended warehouse.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _refuse_while_suspended() -> None:
 
 
 def _without_temporary(sql: str) -> str:
-    """DuckDB keeps temporary tables in a catalog of their own, so one with a schema before its name is a plain one here."""
+    """DuckDB keeps temporary tables in a catalog of their own, so one with a schema in its name is plain here."""
     return _QUALIFIED_TEMPORARY.sub(r"\1table \2", sql, count=1)
 
 

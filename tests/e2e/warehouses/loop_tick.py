@@ -31,7 +31,11 @@ def catalog_of(kit: Kit) -> Catalog:
     shipped = prepared_project().catalog
     signal = shipped.signals[SIGNAL].model_copy(update={"relation": kit.relation("flagged")})
     listed = shipped.models["do_not_contact"].model_copy(update={"relation": kit.relation("do_not_contact")})
-    changed = {"capture": kit.capture, "signals": {SIGNAL: signal}, "models": {**shipped.models, "do_not_contact": listed}}
+    changed = {
+        "capture": kit.capture,
+        "signals": {SIGNAL: signal},
+        "models": {**shipped.models, "do_not_contact": listed},
+    }
     return shipped.model_copy(update=changed)
 
 

@@ -1,4 +1,4 @@
-"""Judges statements that were written for Snowflake without a Snowflake: by sqlglot's dialect and by what it is too lenient about."""
+"""Judges statements written for Snowflake without a Snowflake: by sqlglot's dialect, and where that is too lenient."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def _too_lenient(tree: exp.Expression, part: str) -> Iterator[str]:
         if isinstance(test.expression, exp.Boolean):
             yield f"`{test.sql('snowflake')}`: in Snowflake IS is for null only; use coalesce"
     for match in tree.find_all(exp.RegexpLike, exp.RegexpFullMatch):
-        yield f"`{match.sql('snowflake')[:80]}`: Snowflake anchors the pattern at both ends; use regexp_substr(...) is not null"
+        shown = match.sql("snowflake")[:80]
+        yield f"`{shown}`: Snowflake anchors the pattern at both ends; use regexp_substr(...) is not null"
     for extreme in tree.find_all(exp.Greatest, exp.Least):
         if any(isinstance(argument, exp.Null) for argument in extreme.iter_expressions()):
             yield "greatest and least are null in Snowflake where one argument is"

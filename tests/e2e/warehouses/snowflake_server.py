@@ -56,7 +56,7 @@ class SnowflakeServer:
 
     @property
     def suspended(self) -> Path:
-        """While this file is there, the server answers as an account whose warehouse is suspended and does not resume."""
+        """While this file is there, the server answers as an account whose warehouse is suspended."""
         return self.journal.with_suffix(".suspended")
 
     def run(self, *statements: str, schema: str = "public", within_seconds: int = 60) -> list[tuple[Any, ...]]:
@@ -137,12 +137,14 @@ def _run(command: Sequence[str | Path]) -> None:
         [str(part) for part in command], env=clean_environment(), capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise SnowflakeServerFailed(f"{command[1]} failed with status {done.returncode}; it said:\n{done.stderr[-3000:]}")
+        raise SnowflakeServerFailed(
+            f"{command[1]} failed with status {done.returncode}; it said:\n{done.stderr[-3000:]}"
+        )
 
 
 @contextmanager
 def serving(folder: Path, is_plain: bool = False) -> Iterator[SnowflakeServer]:
-    """Run one server with a folder for its log and journal, or fakesnow's as it comes; it is ended by its own process id."""
+    """Run one server, or fakesnow's as it comes; a folder holds its log and journal. It is ended by its own id."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

@@ -1,4 +1,4 @@
-"""What fakesnow cannot run of what the project sends: each as it comes, and with what the tests' server does about it."""
+"""What fakesnow cannot run of what the project sends: each as it comes, and with the tests' server's help."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import snowflake.connector.errors
+from scripting_block import UnknownStatement, run_block
 from snowflake_server import REPOSITORY, SnowflakeServer, serving
 
 PAGE = REPOSITORY / "docs" / "warehouses.md"
@@ -32,12 +33,16 @@ $$"""
 LIMITS: dict[str, tuple[list[str], list[tuple[object, ...]]]] = {
     "the block of the event capture": ([BLOCK, "select count(*) from scratch_limits"], [(0,)]),
     "a temporary table with a schema before its name": (
-        ["create or replace temporary table loop.public.limits_tmp as (select 1 as n)", "select n from loop.public.limits_tmp"],
+        [
+            "create or replace temporary table loop.public.limits_tmp as (select 1 as n)",
+            "select n from loop.public.limits_tmp",
+        ],
         [(1,)],
     ),
     "a table made inside a transaction that has written": (
         [
-            "create or replace table limits_first (n integer)", "begin transaction", "insert into limits_first values (1)",
+            "create or replace table limits_first (n integer)",
+            *("begin transaction", "insert into limits_first values (1)"),
             "create or replace table limits_second (name varchar(20))", "commit", "select count(*) from limits_second",
         ],
         [(0,)],
@@ -74,3 +79,23 @@ def test_plain_fakesnow_does_not(plain_server: SnowflakeServer, name: str) -> No
 @pytest.mark.parametrize("name", LIMITS)
 def test_the_page_names_it(name: str) -> None:
     assert name in Path(PAGE).read_text(encoding="utf-8").lower()
+
+
+@pytest.mark.parametrize(
+    ("block", "what"),
+    [
+        ("begin commit; end;", "begins with `declare`"),
+        ("declare n integer; begin for i in 1 to 3 do commit; end for; end;", "not a statement that is known: for"),
+        ("declare c cursor for select 1; begin commit; end;", "not a declaration that is known: c cursor"),
+    ],
+)
+def test_a_block_of_another_kind_is_refused(block: str, what: str) -> None:
+    ran: list[str] = []
+
+    def execute(sql: str) -> list[tuple[object, ...]]:
+        ran.append(sql)
+        return []
+
+    with pytest.raises(UnknownStatement, match=what):
+        run_block(block, execute)
+    assert ran == []

@@ -87,13 +87,17 @@ def test_released_builds_come_whole_in_order_and_alone(kit: Kit) -> None:
 
 def test_events_come_with_ids_and_rows_as_they_were_written(kit: Kit) -> None:
     rows = [event_row(kit, f"e{n}", "b1", entity_id) for n, entity_id in enumerate(STRANGE_IDS)]
-    rows.append(event_row(kit, "gone", "b1", "z", kind="'resolved'", severity="'low'", score="cast(null as double precision)"))
+    rows.append(
+        event_row(kit, "gone", "b1", "z", kind="'resolved'", severity="'low'", score="cast(null as double precision)")
+    )
     kit.insert("signal_events", rows)
     with reading(kit.target) as warehouse:
         found = {event.event_id: event for event in events_of(warehouse, kit.capture, "b1")}
         assert count_events(warehouse, kit.capture, SIGNAL) == len(rows)
         assert events_of(warehouse, kit.capture, "none") == []
-    assert {found[f"e{n}"].entity_id: n for n in range(len(STRANGE_IDS))} == {id_: n for n, id_ in enumerate(STRANGE_IDS)}
+    assert {found[f"e{n}"].entity_id: n for n in range(len(STRANGE_IDS))} == {
+        id_: n for n, id_ in enumerate(STRANGE_IDS)
+    }
     assert (found["gone"].kind, found["gone"].severity, found["gone"].score) == (Kind.RESOLVED, Severity.LOW, None)
     assert found["e0"].row == {"name": "Käse ü", "amount": 3.5}
     assert found["e0"].emitted_at == datetime(2026, 11, 1, 1, tzinfo=UTC)
@@ -101,10 +105,25 @@ def test_events_come_with_ids_and_rows_as_they_were_written(kit: Kit) -> None:
 
 def test_enrichment_rows_are_found_by_strange_keys_and_keep_their_types(kit: Kit) -> None:
     table = kit.relation("terms")
-    columns = f"id varchar, price numeric(18, 2), quantity bigint, share double precision, is_open boolean, due date, seen_at {kit.moment}"
+    columns = "id varchar, price numeric(18, 2), quantity bigint, share double precision, "
+    columns += f"is_open boolean, due date, seen_at {kit.moment}"
     kit.run(f"create table {table} ({columns})")
-    full = ["12.50", "9007199254740993", "0.1", "true", "cast('2026-11-01' as date)", moment(kit, "2026-11-01 01:02:03.456789")]
-    bare = ["cast(null as numeric(18, 2))", "cast(null as bigint)", "cast(null as double precision)", "cast(null as boolean)", "cast(null as date)", moment(kit, None)]
+    full = [
+        "12.50",
+        "9007199254740993",
+        "0.1",
+        "true",
+        "cast('2026-11-01' as date)",
+        moment(kit, "2026-11-01 01:02:03.456789"),
+    ]
+    bare = [
+        "cast(null as numeric(18, 2))",
+        "cast(null as bigint)",
+        "cast(null as double precision)",
+        "cast(null as boolean)",
+        "cast(null as date)",
+        moment(kit, None),
+    ]
     kit.insert("terms", [[kit.literal(id_), *full] for id_ in STRANGE_IDS] + [["'bare'", *bare]])
     names = ["price", "quantity", "share", "is_open", "due", "seen_at"]
     with reading(kit.target) as warehouse:
@@ -135,7 +154,8 @@ def test_keys_are_asked_for_in_portions(kit: Kit, monkeypatch: pytest.MonkeyPatc
 def test_do_not_contact_is_utc_with_and_without_a_zone(kit: Kit, is_zoned: bool) -> None:
     kit.run(f"drop table {kit.relation('do_not_contact')}")
     kind = kit.zoned if is_zoned else kit.moment
-    kit.run(f"create table {kit.relation('do_not_contact')} (entity_type varchar, entity_id varchar, reason varchar, since_at {kind})")
+    columns = f"entity_type varchar, entity_id varchar, reason varchar, since_at {kind}"
+    kit.run(f"create table {kit.relation('do_not_contact')} ({columns})")
     text = "2026-01-01 09:00:00+09:00" if is_zoned else "2026-01-01 00:00:00"
     rows = [["'customer'", kit.literal(id_), "cast(null as varchar)", moment(kit, text, kind)] for id_ in STRANGE_IDS]
     kit.insert("do_not_contact", rows)
@@ -172,5 +192,8 @@ def test_who_is_flagged_now(kit: Kit) -> None:
 
 def test_a_missing_table_is_told_by_name(kit: Kit) -> None:
     kit.run(f"drop table {kit.relation('signal_builds')}")
-    with pytest.raises(WarehouseUnavailable, match=r"a query failed: .*(?i:signal_builds)"), reading(kit.target) as warehouse:
+    with (
+        pytest.raises(WarehouseUnavailable, match=r"a query failed: .*(?i:signal_builds)"),
+        reading(kit.target) as warehouse,
+    ):
         released_builds(warehouse, kit.capture, SIGNAL)

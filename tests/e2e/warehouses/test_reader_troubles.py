@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
-import psycopg2
 import pytest
 from cut_wire import wire_to
 from dagster import DagsterInstance
@@ -22,7 +21,7 @@ from pydantic import SecretStr
 from snowflake_server import SnowflakeServer
 from warehouse_kits import DuckDBKit, Kit, PostgresKit, SnowflakeKit
 
-from dagster_project.contracts.warehouse import PostgresTarget, SnowflakeTarget
+from dagster_project.contracts.warehouse import SnowflakeTarget
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable, events_of, reading
 from dagster_project.detect.warehouses import duckdb_file, snowflake_account
 
@@ -61,7 +60,20 @@ def capture_a_build(kit: Kit, number: int) -> None:
     build, entity = f"'build-{number}'", f"'c{number}'"
     event = [f"'event-{number}'", build, f"'{SIGNAL}'", entity, "1", "'opened'", "'high'", "0.9", at, at, "'{}'"]
     counts = ["100", "1", "1", "0", "0"]
-    row = [build, f"'{SIGNAL}'", str(number), "'captured'", "false", "'c'", "'k'", at, *counts, at, at, "cast(null as varchar)"]
+    row = [
+        build,
+        f"'{SIGNAL}'",
+        str(number),
+        "'captured'",
+        "false",
+        "'c'",
+        "'k'",
+        at,
+        *counts,
+        at,
+        at,
+        "cast(null as varchar)",
+    ]
     kit.insert("flagged", [[entity, "'high'"]])
     kit.insert("signal_events", [event])
     kit.insert("signal_builds", [row])
@@ -141,7 +153,11 @@ def test_a_writer_that_lets_go_within_the_wait_is_waited_for(tmp_path: Path, mon
 
 def test_a_file_that_this_process_writes(tmp_path: Path) -> None:
     kit = DuckDBKit(tmp_path / "warehouse.duckdb")
-    with duckdb.connect(str(kit.path)), pytest.raises(WarehouseUnavailable, match="by this process"), reading(kit.target):
+    with (
+        duckdb.connect(str(kit.path)),
+        pytest.raises(WarehouseUnavailable, match="by this process"),
+        reading(kit.target),
+    ):
         pass
 
 
@@ -169,12 +185,18 @@ def test_a_session_that_the_server_ends_in_mid_query(postgres_server: PostgresSe
     kit = PostgresKit(postgres_server)
 
     def end_it() -> None:
-        ended = "select count(pg_terminate_backend(pid)) from pg_stat_activity where query like 'select pg_sleep(%' and datname = current_database()"
+        ended = (
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity "
+            "where query like 'select pg_sleep(%' and datname = current_database()"
+        )
         while kit.run(ended) == [(0,)]:
             pass
 
     ending = threading.Thread(target=end_it)
-    with pytest.raises(WarehouseUnavailable, match="a query failed: .*(terminating|closed the) connection"), reading(kit.target) as warehouse:
+    with (
+        pytest.raises(WarehouseUnavailable, match=r"a query failed: .*(terminating|closed the) connection"),
+        reading(kit.target) as warehouse,
+    ):
         ending.start()
         warehouse.rows("select pg_sleep(%s)", [30])
     ending.join(timeout=30)
@@ -216,58 +238,6 @@ def test_a_suspended_warehouse(snowflake_server: SnowflakeServer, tmp_path: Path
     assert watch.builds() == set()
     assert_catches_up(watch, instance, "build-1")
     watch.database.close()
-
-
-READER = "loop_reader"
-
-
-@pytest.fixture
-def reader(postgres_server: PostgresServer) -> Iterator[tuple[PostgresKit, PostgresTarget]]:
-    """The reader's role exactly as docs/warehouses.md grants it."""
-    kit = PostgresKit(postgres_server)
-    kit.make_capture_tables()
-    kit.run(
-        f"create role {READER} login password 'reads-only'",
-        f"alter role {READER} set default_transaction_read_only = on",
-        f"grant connect on database {kit.database} to {READER}",
-        f"grant usage on schema {kit.schema} to {READER}",
-        f"grant select on all tables in schema {kit.schema} to {READER}",
-        f"alter default privileges in schema {kit.schema} grant select on tables to {READER}",
-    )
-    yield kit, dataclasses.replace(kit.target, user=READER, password=SecretStr("reads-only"))
-    kit.run(f"drop owned by {READER}", f"drop role {READER}")
-
-
-def test_a_role_that_can_only_read_is_enough(
-    reader: tuple[PostgresKit, PostgresTarget], tmp_path: Path, instance: DagsterInstance
-) -> None:
-    kit, target = reader
-    kit.run(f"drop table {kit.relation('flagged')}", f"create table {kit.relation('flagged')} (entity_id text, severity text)")
-    capture_a_build(kit, 1)  # into a table that dbt has just made anew
-    watch = watch_on(kit, tmp_path, target)
-    assert_catches_up(watch, instance, "build-1")
-    watch.database.close()
-
-
-@pytest.mark.parametrize("statement", ["delete from analytics.signal_events", "create table analytics.mine (n int)", "set transaction read write"])
-def test_the_reader_cannot_write(reader: tuple[PostgresKit, PostgresTarget], statement: str) -> None:
-    _, target = reader
-    with pytest.raises(WarehouseUnavailable, match="a query failed: "), reading(target) as warehouse:
-        warehouse.rows(statement)
-    session = psycopg2.connect(host=target.host, port=target.port, user=READER, password="reads-only", dbname=target.database)
-    try:  # not only because the reader's session is read-only
-        session.set_session(readonly=False, autocommit=True)
-        with session.cursor() as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
-            cursor.execute("delete from analytics.signal_events")
-    finally:
-        session.close()
-
-
-def test_a_role_without_the_grant_is_told_which_table(reader: tuple[PostgresKit, PostgresTarget]) -> None:
-    kit, target = reader
-    kit.run(f"revoke select on {kit.relation('signal_events')} from {READER}")
-    with pytest.raises(WarehouseUnavailable, match="permission denied for table signal_events"), reading(target) as warehouse:
-        events_of(warehouse, kit.capture, "build-1")
 
 
 def test_no_secret_is_seen_in_a_target(snowflake_server: SnowflakeServer) -> None:

@@ -1,10 +1,9 @@
-"""The event capture on Snowflake's protocol: the promises that matter most, and what its block does when it must not go on."""
+"""The event capture on Snowflake's protocol: what matters most, and its block when it must not go on."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,7 +74,9 @@ def test_first_build_is_a_released_baseline(recording: Recording) -> None:
 
 def test_event_ids_are_the_same_as_everywhere(recording: Recording) -> None:
     [(incarnation,)] = recording.lab.rows("select incarnation_id from lab.signal_incarnation")
-    [(found,)] = recording.lab.rows("select event_id from lab.signal_events where entity_id = 'a' and kind = 'escalated'")
+    [(found,)] = recording.lab.rows(
+        "select event_id from lab.signal_events where entity_id = 'a' and kind = 'escalated'"
+    )
     assert found == hashlib.md5(f"{incarnation}|{CHURN}|a|1|escalated|critical".encode()).hexdigest()
 
 

@@ -21,7 +21,8 @@ CAPTURE_TABLES = {
     "code_version varchar, criteria_version varchar, data_as_of {moment}, population bigint, flagged bigint, "
     "opened bigint, escalated bigint, resolved bigint, captured_at {moment}, released_at {moment}, held_reason varchar",
     "signal_events": "event_id varchar, build_id varchar, signal varchar, entity_id varchar, episode bigint, "
-    "kind varchar, severity varchar, score double precision, observed_at {moment}, emitted_at {moment}, row_json varchar",
+    "kind varchar, severity varchar, score double precision, observed_at {moment}, emitted_at {moment}, "
+    "row_json varchar",
     "signal_state": "signal varchar, entity_id varchar",
     "flagged": "entity_id varchar, severity varchar",
     "do_not_contact": "entity_type varchar, entity_id varchar, reason varchar, since_at {moment}",
