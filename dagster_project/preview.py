@@ -17,7 +17,12 @@ from dagster_project.contracts.playbook import Step
 from dagster_project.contracts.vocabulary import Kind, Mode, Severity
 from dagster_project.detect.episodes import Foreseen, KnownEpisode, foresee
 from dagster_project.detect.row_defects import row_defects
-from dagster_project.detect.warehouse_reading import WarehouseConnection, WarehouseUnavailable, reading
+from dagster_project.detect.warehouse_reading import (
+    WarehouseConnection,
+    WarehouseUnavailable,
+    newest_captured_no,
+    reading,
+)
 from dagster_project.ledger.intake import read_facts
 from dagster_project.ledger.planning import Plan, PlannedAction, plan_build
 from dagster_project.ledger.work import Member, StepResult, WorkItem, earlier_work
@@ -70,6 +75,7 @@ def preview(around: Surroundings, name: str, variables: Mapping[str, Any]) -> Pr
         rows = _rows(warehouse, signal, sql)
         known, closed, last_rows = _episodes(warehouse, around, name)
         population = _population(warehouse, around, name)
+        is_first = newest_captured_no(warehouse, around.catalog.capture, name) == 0
     if defects := row_defects(rows):
         raise PreviewFailed(f"{signal.sql_file}: {'; '.join(defects)}. A build would be refused")
     foreseen = foresee(rows, known, closed, signal.spec.lifecycle)
@@ -77,17 +83,21 @@ def preview(around: Surroundings, name: str, variables: Mapping[str, Any]) -> Pr
     plan = _plan(around, signal, build, events)
     samples = asyncio.run(_samples(around, signal, plan))
     limits = {kind: signal.spec.guard_for(kind).limit(population) for kind in (Kind.OPENED, Kind.RESOLVED)}
-    return Preview(name, len(rows), tuple(foreseen), plan, limits, tuple(samples), tuple(_notes(signal, population)))
+    return Preview(
+        name, len(rows), tuple(foreseen), plan, limits, tuple(samples), tuple(_notes(signal, population, is_first))
+    )
 
 
-def _notes(signal: CatalogSignal, population: int | None) -> list[str]:
+def _notes(signal: CatalogSignal, population: int | None, is_first: bool) -> list[str]:
     notes = ["models above the signal are read as they were last built; a var that they use changes nothing here"]
     if signal.spec.open_after is not None:
         notes.append("open_after is set: who enters is noticed first, and opened when it has lasted")
     if signal.spec.resolve_after is not None:
         notes.append("resolve_after is set: who leaves is resolved when it has lasted")
+    if is_first:
+        notes.append("its first build is a baseline: all whom it finds are recorded, and nothing is done about them")
     if population is None and signal.spec.population is not None:
-        notes.append("the signal was never built, so the population is not known and shares were not checked")
+        notes.append("the population was never counted, so shares were not checked")
     return notes
 
 

@@ -6,10 +6,11 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dagster_project.contracts.catalog import Catalog, Problem
 from dagster_project.contracts.playbook import Playbook
-from dagster_project.contracts.signal import SignalSpec
+from dagster_project.contracts.signal import NAME_PATTERN, SignalSpec
 from dagster_project.detect.dbt_refusals import circles, problems_in_words
 from dagster_project.prepare import DbtCommand, compile_catalog
 from dagster_project.respond.playbook_files import read_playbooks
@@ -48,12 +49,34 @@ def _report(catalog: Catalog | None, playbooks: int, found: set[Problem]) -> Val
 
 
 def write_schemas(folder: Path) -> list[Path]:
-    """JSON Schemas of a signal's meta and of a playbook, for editors that complete and check YAML."""
+    """JSON Schemas of a signal's YAML file and of a playbook, for editors that complete and check as one writes."""
     folder.mkdir(parents=True, exist_ok=True)
+    schemas = {"signal": _signal_file_schema(), "playbook": Playbook.model_json_schema(by_alias=True)}
     files = []
-    for name, model in (("signal", SignalSpec), ("playbook", Playbook)):
+    for name, schema in schemas.items():
         file = folder / f"{name}.schema.json"
-        schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema(by_alias=True)}
-        file.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+        whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+        file.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
         files.append(file)
     return files
+
+
+def _signal_file_schema() -> dict[str, Any]:
+    """The whole file, because that is what an editor holds against a schema; dbt's own keys are left to dbt."""
+    spec = SignalSpec.model_json_schema(by_alias=True)
+    parts = {**spec.pop("$defs", {}), "SignalSpec": spec}
+    text = {"type": "string"}
+    column = _object(("name", "data_type"), name=text, data_type=text, description=text)
+    meta = _object(("signal",), signal={"$ref": "#/$defs/SignalSpec"})
+    model = _object(
+        ("name", "config", "columns"),
+        name={**text, "pattern": NAME_PATTERN},
+        description=text,
+        config=_object(("meta",), meta=meta),
+        columns={"type": "array", "items": column},
+    )
+    return {**_object(("models",), models={"type": "array", "items": model}), "title": "A signal", "$defs": parts}
+
+
+def _object(required: tuple[str, ...], **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(required), "properties": properties}

@@ -45,7 +45,8 @@ def _mismatch(column: str, in_sql: str, in_yml: str, reason: str) -> str:
         return f"the SQL has no column {column}, the YAML lists it as {in_yml} -> select it, or take it out of the YAML"
     if column == "observed_at" and "ZONE" not in in_sql.upper():
         return f"{column} is {in_sql}, without a zone -> write {{{{ utc_moment('...') }}}} as observed_at"
-    return f"{column} is {in_sql} in the SQL and {in_yml} in the YAML -> cast it in the SQL, or write data_type: {in_sql.lower()}"
+    remedy = f"cast it in the SQL, or write data_type: {in_sql.lower()}"
+    return f"{column} is {in_sql} in the SQL and {in_yml} in the YAML -> {remedy}"
 
 
 def _on_one_line(words: str) -> str:

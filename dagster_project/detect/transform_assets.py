@@ -3,7 +3,7 @@
 # Dagster reads the annotations of ops at definition, so they are not postponed here.
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,11 @@ def dbt_resource(settings: Settings) -> DbtCliResource:
     )
 
 
-def build_dbt_assets(settings: Settings, catalog: Catalog) -> AssetsDefinition:
-    """One op that runs `dbt build` for what is selected."""
+def build_dbt_assets(settings: Settings, catalog: Catalog, criteria: Callable[[], list[str]]) -> AssetsDefinition:
+    """One op that runs `dbt build` for what is selected.
+
+    Parameters: the settings; the catalog; the words that tell dbt which criteria are in force when it runs.
+    """
 
     @dbt_assets(
         manifest=settings.manifest_file,
@@ -55,6 +58,6 @@ def build_dbt_assets(settings: Settings, catalog: Catalog) -> AssetsDefinition:
         pool=WRITES_POOL,
     )
     def dbt_build(context: AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        yield from dbt.cli(["build"], context=context).stream()
+        yield from dbt.cli(["build", *criteria()], context=context).stream()
 
     return dbt_build

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,10 +64,13 @@ def effects(loop: Loop) -> Effects:
 
 
 def rows(loop: Loop, sql: str) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(f"file:{loop.state_dir / 'ledger.sqlite'}?mode=ro", uri=True) as connection:
+    """Rows of the loop's ledger, wherever it lies."""
+    url = loop.more_environment.get("LOOP_LEDGER_URL", f"sqlite:///{loop.state_dir / 'ledger.sqlite'}")
+    path = f"file:{url.removeprefix('sqlite:///')}?mode=ro"
+    with closing(sqlite3.connect(path, uri=True)) as connection:
         return connection.execute(sql).fetchall()
 
 
 def change_ledger(loop: Loop, sql: str) -> None:
-    with sqlite3.connect(loop.state_dir / "ledger.sqlite") as connection:
+    with closing(sqlite3.connect(loop.state_dir / "ledger.sqlite")) as connection, connection:
         assert connection.execute(sql).rowcount > 0

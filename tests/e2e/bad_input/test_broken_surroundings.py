@@ -62,7 +62,7 @@ def test_a_wrong_token_pauses_the_whole_destination_with_one_alert(built: BuiltL
         assert [subject for (subject,) in rows(loop, "select subject from pauses")] == ["destination:hubspot"]
         assert rows(loop, "select count(*) from audit where verb = 'paused'") == [(1,)]
         states = "select state, max(attempts) from actions where destination = 'hubspot' and state <> 'suppressed' "
-        assert rows(loop, states + "group by state") == [("waiting", 1)]
+        assert rows(loop, states + "group by state") == [("waiting", 0)], "no attempt is burnt"
         assert not [key for key in effects(loop) if key[0] == "hubspot"]
         assert [key for key in effects(loop) if key[0] == "tryton"], "other destinations go on"
         calls = loop.calls()
@@ -85,8 +85,9 @@ def _hubspot_with(loop: Loop, token: str) -> dict[str, str]:
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="a small disk is mounted, which takes root")
+@pytest.mark.parametrize("is_planned", [False, True], ids=["before_planning", "before_the_intents"])
 def test_a_full_disk_lets_nothing_out_without_a_recorded_intent(
-    built: BuiltLoop, undisturbed: Effects, tmp_path: Path
+    built: BuiltLoop, undisturbed: Effects, tmp_path: Path, is_planned: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with built.fresh() as loop, _small_disk(tmp_path, loop.state_dir / "ledger.sqlite") as disk:
         on_it = Loop(
@@ -94,13 +95,15 @@ def test_a_full_disk_lets_nothing_out_without_a_recorded_intent(
             loop.sandbox,
             {**loop.more_environment, "LOOP_LEDGER_URL": f"sqlite:///{disk / 'ledger.sqlite'}", **IMPATIENT},
         )
+        if is_planned:
+            _pass_under_clock(on_it, timedelta(0), monkeypatch, is_acting=False)
         _fill(disk)
-        said = act(on_it, exit_status=None)
+        said = act(on_it, exit_status=1)
         assert effects(loop) == {}
-        assert "disk" in said, said
+        assert "Traceback" not in said, said
+        assert is_planned or "disk" in said, said
         (disk / "filler").unlink()
-        shutil.copyfile(disk / "ledger.sqlite", loop.state_dir / "ledger.sqlite")
-        act_until_done(loop)
+        act_until_done(on_it)
         assert effects(loop) == undisturbed
 
 
@@ -130,7 +133,7 @@ def test_a_ledger_that_cannot_be_written_lets_nothing_out(built: BuiltLoop, undi
         read_only = f"sqlite:///file:{loop.state_dir / 'ledger.sqlite'}?mode=ro&uri=true"
         locked = Loop(loop.state_dir, loop.sandbox, {**loop.more_environment, "LOOP_LEDGER_URL": read_only})
         said = act(locked, exit_status=1)
-        assert "readonly" in said.replace("-", "").replace(" ", "").lower()
+        assert "readonly" in said and "Traceback" not in said, said
         assert loop.calls() == 0
         act(loop)
         assert effects(loop) == undisturbed

@@ -214,7 +214,7 @@ IN_THE_PROJECT = (
         "two_signals_claim_one_model",
         "two YAML files with `name:` of one model",
         _two_claims,
-        ("models/signals/planted/another_signal.yml:4: ", "two YAML files claim the model 'customer_two_signals_claim_one_model'", "keep one entry", "dbt said: "),
+        ("models/signals/planted/another_signal.yml:5: ", "two YAML files claim the model 'customer_two_signals_claim_one_model'", "keep one entry", "dbt said: "),
     ),
 )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 
 import pytest
 from e2e.loop.loop_driver import Loop
@@ -108,7 +109,7 @@ def told_line(said: str, mistake: Mistake) -> str:
 
 
 def ledger_rows(loop: Loop, sql: str, *values: str) -> list[tuple[object, ...]]:
-    with sqlite3.connect(f"file:{loop.state_dir / 'ledger.sqlite'}?mode=ro", uri=True) as connection:
+    with closing(sqlite3.connect(f"file:{loop.state_dir / 'ledger.sqlite'}?mode=ro", uri=True)) as connection:
         return connection.execute(sql, values).fetchall()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from audit_guards import without_guards
 from ledger_bench import Bench, Clock, MakeBench, signal_of
 from postgres_server import PostgresServer
 
@@ -30,6 +31,7 @@ def postgres_ledger_url(postgres_server: PostgresServer) -> str:
 def emptied_postgres(url: str, clock: Clock) -> Database:
     database = Database(url, clock)
     with database.writing() as connection:
+        without_guards(connection)
         names = ", ".join(table.name for table in metadata.sorted_tables)
         connection.exec_driver_sql(f"truncate {names} restart identity")
     return database

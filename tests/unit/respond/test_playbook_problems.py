@@ -145,8 +145,8 @@ def test_a_file_that_is_no_playbook_says_so(tmp_path: Path, content: str | bytes
     ("parameters", "key", "told"),
     [
         ({"greting": "x"}, "parameters.greting", "the playbook 'nudge' has no parameter 'greting' -> there are: greeting"),
-        ({"greeting": "{{ row.nmae }}"}, "steps.second.with.text", "unknown field 'row.nmae'"),
-        ({"greeting": "{{ row.reason"}, "steps.second.with.text", "not a template"),
+        ({"greeting": "{{ row.nmae }}"}, "parameters.greeting", "unknown field 'row.nmae'"),
+        ({"greeting": "{{ row.reason"}, "parameters.greeting", "not a template"),
     ],
 )  # fmt: skip
 def test_a_signals_parameters_are_checked_with_the_playbook(
