@@ -11,6 +11,7 @@ from dagster_project.ledger.catching_up import catch_up
 from dagster_project.ledger.claims import due_count
 from dagster_project.ledger.database import open_database
 from dagster_project.ledger.intake import IntakeReport
+from dagster_project.ledger.log_lines import write_json_lines
 from dagster_project.ledger.unknown_outcomes import unknown_count
 from dagster_project.prepare import current_catalog
 from dagster_project.respond.action_run import Surroundings
@@ -32,6 +33,8 @@ def surroundings() -> Surroundings:
 
 def surroundings_for(chosen: Settings, compiled: Catalog) -> Surroundings:
     """Raises BindingRefused or LedgerUnavailable; nothing is sent then."""
+    if chosen.log_format == "json":
+        write_json_lines(chosen.log_level)
     bindings = bind_roles(chosen)
     check_lease(chosen.lease_seconds, bindings)
     return Surroundings(
@@ -54,7 +57,8 @@ class LedgerDesk:
 def take_in_new_builds(around: Surroundings, signal: str) -> list[IntakeReport]:
     """Brings the ledger up to the warehouse for one signal. Raises what `catch_up` raises."""
     operations = operations_of(around.catalog.signal(signal).version, around.bindings)
-    return catch_up(around.database, around.settings.warehouse_target, around.catalog, signal, operations)
+    chosen = around.settings
+    return catch_up(around.database, chosen.warehouse_target, around.catalog, signal, operations, chosen.largest_build)
 
 
 def told(report: IntakeReport) -> str:

@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     console_proxy_addresses: str = ""  # the proxy's own addresses, separated by commas; others are not believed
 
     # --- how work is taken and retried
+    largest_build: int = Field(default=1_000_000, ge=1)  # events of one build that are taken in at once
     claim_limit: int = Field(default=1000, ge=1)  # events that one run takes at most
     lease_seconds: float = Field(default=300.0, gt=0)
     in_flight_calls: int = Field(default=32, ge=1)  # external calls under way at once, per run and destination
@@ -95,6 +96,10 @@ class Settings(BaseSettings):
     sample_daily_cron: str = "0 7 * * *"
     sample_weekly_cron: str = "30 7 * * 1"
     alert_cron: str = "*/5 * * * *"
+
+    # --- log lines
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     # --- where alerts go; none are sent where both are empty
     alert_channel: str = ""  # of the destination that is bound as chat

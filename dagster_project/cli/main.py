@@ -14,7 +14,7 @@ import click
 from rich.text import Text
 from sqlalchemy.exc import OperationalError
 
-from dagster_project.cli import analyst, auditing
+from dagster_project.cli import analyst, auditing, governing
 from dagster_project.cli.console import access, serve_console
 from dagster_project.cli.terminal import console
 from dagster_project.contracts.catalog import CatalogRefused
@@ -126,6 +126,7 @@ def tick(no_build: bool) -> None:
     )
     from dagster_project.prepare import prepare_if_stale
     from dagster_project.runtime import surroundings_for
+    from dagster_project.verify.alert_delivery import watch
 
     shown = console()
 
@@ -144,13 +145,15 @@ def tick(no_build: bool) -> None:
             is_built = False
             say(f"dbt build failed; what passed its tests is released and goes on:\n{error}")
     around = surroundings_for(settings(), catalog)
-    detect_all(around, say)
+    refused = detect_all(around, say)
     with dagster_instance(settings()) as instance:
         report = act_on_all(around, instance, say)
     for note in report.notes:
         say(note)
+    for line in auditing.told_of(watch(around)):
+        say(line)
     say(f"{report.runs} runs, {report.failed_runs} of them left dead letters")
-    if report.failed_runs or not is_built:
+    if report.failed_runs or refused or not is_built:
         sys.exit(1)
 
 
@@ -366,7 +369,7 @@ def fit_churn(threshold: float) -> None:
 
 for command in (analyst.new, analyst.validate, analyst.preview, analyst.go_live, analyst.go_shadow):
     main.add_command(command)
-for command in (auditing.audit, auditing.erase):
+for command in (auditing.audit, auditing.alerts, auditing.erase, governing.criteria):
     main.add_command(command)
 for command in (access, serve_console):
     main.add_command(command)

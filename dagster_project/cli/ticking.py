@@ -18,6 +18,8 @@ from dagster_project.detect.build_failures import failure_in_words
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable, build_records, reading
 from dagster_project.land.accounting import read_accounting
 from dagster_project.ledger.claims import due_count
+from dagster_project.ledger.intake import BuildMismatch
+from dagster_project.ledger.criteria import words_in_force
 from dagster_project.ledger.unknown_outcomes import unknown_count
 from dagster_project.prepare import DbtCommand
 from dagster_project.respond.action_run import Surroundings, tidy
@@ -60,7 +62,7 @@ def dagster_instance(settings: Settings) -> Iterator[DagsterInstance]:
 
 def build_signals(settings: Settings) -> str:
     """A plain `dbt build`. Returns a line on it. Raises BuildFailed, naming what failed."""
-    done = DbtCommand(settings).run("build", "--quiet")
+    done = DbtCommand(settings).run("build", "--quiet", *words_in_force(settings.ledger_address))
     results_file = settings.dbt_target_dir / "run_results.json"
     if not results_file.exists():
         raise BuildFailed(f"dbt build did not start: {(done.stdout + done.stderr).strip()}")
@@ -82,15 +84,21 @@ def landing_accounts(settings: Settings) -> list[str]:
     return [f"landing: {account}" for account in read_accounting(target) if account.rows_read]
 
 
-def detect_all(around: Surroundings, say: Say) -> None:
-    """Takes in what the warehouse has released."""
+def detect_all(around: Surroundings, say: Say) -> int:
+    """Takes in what the warehouse has released; returns how many signals have a build that was refused."""
+    refused = 0
     for name in around.catalog.signals:
         try:
             news = take_in_new_builds(around, name)
         except WarehouseUnavailable as error:
             say(f"{name}: not read, the next pass catches up: {error}")
             continue
+        except BuildMismatch as error:
+            refused += 1
+            say(f"{name}: {error}")
+            continue
         say(f"{name}: {'; '.join([*map(told, news), *_not_released(around, name)]) or 'no new build'}")
+    return refused
 
 
 def _not_released(around: Surroundings, name: str) -> list[str]:

@@ -23,7 +23,14 @@ from dagster_project.detect.warehouse_reading import (
     released_builds,
 )
 from dagster_project.ledger.database import Database
-from dagster_project.ledger.intake import IntakeReport, baseline_through, bind_incarnation, known_builds, take_in
+from dagster_project.ledger.intake import (
+    BuildTooLarge,
+    IntakeReport,
+    baseline_through,
+    bind_incarnation,
+    known_builds,
+    take_in,
+)
 from dagster_project.ledger.modes import declare_mode
 from dagster_project.ledger.planning import BoundOperation
 from dagster_project.ledger.schema import do_not_contact
@@ -48,18 +55,22 @@ def catch_up(
     catalog: Catalog,
     signal_name: str,
     operations: Mapping[str, BoundOperation],
+    largest_build: int,
 ) -> list[IntakeReport]:
     """Takes in every released build of a signal that the ledger lacks, oldest first, one transaction a build.
 
     The warehouse is read first and let go of before the ledger is written: on DuckDB a reader keeps the builder out.
-    Parameters: the ledger; the warehouse; the catalog; the signal; what each step is bound to.
-    Raises WarehouseUnavailable, WrongWarehouse, BuildMismatch.
+    Parameters: the ledger; the warehouse; the catalog; the signal; what each step is bound to; the most events that one
+    build may bring, for they are all held in memory.
+    Raises WarehouseUnavailable, WrongWarehouse, BuildMismatch, BuildTooLarge.
     """
     signal = catalog.signal(signal_name)
     known = known_builds(database, signal_name)
     with reading(target) as warehouse:
         incarnation = incarnation_of(warehouse, catalog.capture)
         missing = [b for b in released_builds(warehouse, catalog.capture, signal_name) if b.build_id not in known]
+        for build in missing:
+            _refuse_too_large(build, largest_build)
         newest = newest_captured_no(warehouse, catalog.capture, signal_name) if missing else 0
         flagged = flagged_severities(warehouse, signal.relation) if any(b.build_no < newest for b in missing) else {}
         new_builds = [
@@ -80,6 +91,16 @@ def catch_up(
     refresh_do_not_contact(database, listed)
     reach("contacts_refreshed")
     return take_in_all(database, new_builds, signal, operations)
+
+
+def _refuse_too_large(build: Build, largest_build: int) -> None:
+    if build.event_count > largest_build:
+        raise BuildTooLarge(
+            f"build {build.build_no} of {build.signal} brings {build.event_count:,} events, more than "
+            f"LOOP_LARGEST_BUILD = {largest_build:,}. It was not read, nothing of it was planned or sent, and it stays "
+            "in the warehouse. Look at the data first: a join that multiplies rows is the usual cause. If it is right, "
+            "raise LOOP_LARGEST_BUILD (about 2 kB of memory an event)."
+        )
 
 
 def take_in_all(

@@ -34,6 +34,10 @@ class BuildMismatch(Exception):
     """A build's events are not what the build says; it is not taken in, and nothing of it was planned."""
 
 
+class BuildTooLarge(BuildMismatch):
+    """A build has more events than this process may read at once; it stays in the warehouse, whole."""
+
+
 class WrongWarehouse(Exception):
     """The events come from another warehouse than the ledger is bound to (invariant 7)."""
 

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ HOSTILE = (
 )
 HUGE = 1.7976931348623157e308
 FLOOD = 30_000  # forty accounts were there
-LARGE_FLOOD = 500_000
+LARGE_FLOOD = 10_000_000
+SMALL_MEMORY = 10_000  # events of one build that a process with little memory takes in
 
 PLAYBOOK = """\
 name: tell_everywhere
@@ -66,7 +67,8 @@ steps:
 @dataclass(frozen=True)
 class Told:
     loop: Loop
-    said: str
+    said: str  # while the flood was more than the process takes in at once
+    said_later: str  # once it was allowed to
 
 
 def _plant(project: Project) -> None:
@@ -120,7 +122,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         _flag(project)
         _flood(loop, FLOOD)
         _break_landing(loop)
-        yield Told(loop, loop.loopctl("tick", exit_status=1))
+        small = replace(loop, more_environment={**loop.more_environment, "LOOP_LARGEST_BUILD": str(SMALL_MEMORY)})
+        said = small.loopctl("tick", exit_status=1)
+        yield Told(loop, said, loop.loopctl("tick", "--no-build"))
 
 
 def test_text_with_quotes_newlines_emoji_and_template_syntax_stays_text(told: Told) -> None:
@@ -151,11 +155,15 @@ def test_a_score_that_is_no_number_is_refused_by_the_build(told: Told) -> None:
 
 
 def test_many_times_the_rows_that_were_there_are_held_by_the_guard(told: Told) -> None:
-    assert_held(told.loop, told.said, FLOOD)
+    assert_held(told.loop, told.said_later, FLOOD)
+
+
+def test_a_build_larger_than_the_memory_allows_is_refused_before_it_is_read(told: Told) -> None:
+    assert_too_large(told.said)
 
 
 @pytest.mark.long
-def test_a_wave_of_half_a_million_is_held_by_the_guard(tmp_path: Path) -> None:
+def test_ten_million_rows_where_forty_were_are_refused_before_they_are_read(tmp_path: Path) -> None:
     project = Project.copied_to(tmp_path)
     _plant(project)
     with running_loop(tmp_path / "state", project.environment) as loop:
@@ -163,7 +171,15 @@ def test_a_wave_of_half_a_million_is_held_by_the_guard(tmp_path: Path) -> None:
         loop.land_day(2)
         change(project.sql("customer_flood"), NOBODY, "")
         _flood(loop, LARGE_FLOOD)
-        assert_held(loop, loop.loopctl("tick"), LARGE_FLOOD)
+        assert_too_large(loop.loopctl("tick", exit_status=1))
+        assert rows(loop, "select count(*) from actions where signal = 'customer_flood'") == [(0,)]
+        assert loop.sandbox.effects(), "the other signals go on"
+
+
+def assert_too_large(said: str) -> None:
+    (line,) = [line for line in said.splitlines() if line.startswith("customer_flood:")]
+    assert "more than LOOP_LARGEST_BUILD" in line
+    assert "nothing of it was planned or sent, and it stays in the warehouse" in line
 
 
 def assert_held(loop: Loop, said: str, flood: int) -> None:
