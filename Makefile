@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Bytecode is compiled once at install; a process that may not write it would compile 800 modules at every start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo dev test test-all lint lock clean
+.PHONY: demo dev test test-all chaos lint lock clean
 
 define install
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install -q --require-hashes -r requirements/installer.txt; }
@@ -41,6 +41,10 @@ test: lint  ## everything under 20 minutes on two cores
 
 test-all: lint  ## also what takes longer
 	$(PYTEST)
+
+SEEDS := 20
+chaos: $(VENV)/installed-test  ## kills at random moments while five days play, once for each of SEEDS=n seeds
+	$(BIN)/python tests/crash/chaos.py --seeds $(SEEDS)
 
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 

@@ -12,6 +12,8 @@ from dagster_project.respond.jobs import actions_key, build_job, build_tidy_job
 from dagster_project.runtime import LedgerDesk, catalog, surroundings
 from dagster_project.settings import settings
 from dagster_project.verify.action_checks import build_action_checks
+from dagster_project.verify.audit_jobs import build_audit_jobs, build_watch_job, watched_checks
+from dagster_project.verify.sample_checks import build_sample_check
 
 
 def _ledger() -> Database:
@@ -34,6 +36,21 @@ _signals = list(catalog().signals.values())
 _jobs = {signal.name: build_job(signal, surroundings) for signal in _signals}
 _tidy = build_tidy_job(surroundings)
 _verify = define_asset_job("verify_actions", AssetSelection.all_asset_checks())
+_checks = [
+    check
+    for signal in _signals
+    for key in [actions_key(signal.name)]
+    for check in (*build_action_checks(signal, key, _ledger), build_sample_check(signal, key, _ledger))
+]
+_watch = build_watch_job(surroundings, watched_checks([signal.name for signal in _signals]))
+_audit_daily, _audit_weekly = build_audit_jobs(surroundings)
+_crons = (
+    (_verify, settings().verify_cron),
+    (_tidy, settings().verify_cron),
+    (_watch, settings().alert_cron),
+    (_audit_daily, settings().sample_daily_cron),
+    (_audit_weekly, settings().sample_weekly_cron),
+)
 
 defs = Definitions(
     assets=[_actions_asset(signal) for signal in _signals],
@@ -49,12 +66,10 @@ defs = Definitions(
         )
         for signal in _signals
     ],
-    jobs=[*_jobs.values(), _verify, _tidy],
-    asset_checks=[
-        check for signal in _signals for check in build_action_checks(signal, actions_key(signal.name), _ledger)
-    ],
+    jobs=[*_jobs.values(), _verify, _tidy, _watch, _audit_daily, _audit_weekly],
+    asset_checks=_checks,
     schedules=[
-        ScheduleDefinition(job=one, cron_schedule=settings().verify_cron, default_status=DefaultScheduleStatus.RUNNING)
-        for one in (_verify, _tidy)
+        ScheduleDefinition(job=one, cron_schedule=cron, default_status=DefaultScheduleStatus.RUNNING)
+        for one, cron in _crons
     ],
 )

@@ -7,6 +7,7 @@ import os
 from dagster import AssetSelection, Definitions, ScheduleDefinition, define_asset_job, in_process_executor
 
 from dagster_project.detect.transform_assets import build_dbt_assets, dbt_resource
+from dagster_project.ledger.criteria import words_in_force
 from dagster_project.runtime import catalog
 from dagster_project.settings import settings
 from dagster_project.verify.data_checks import build_data_checks
@@ -17,7 +18,7 @@ os.environ.update(settings().dbt_environment())
 _build = define_asset_job("build_signals", AssetSelection.all())
 
 defs = Definitions(
-    assets=[build_dbt_assets(settings(), catalog())],
+    assets=[build_dbt_assets(settings(), catalog(), lambda: words_in_force(settings().ledger_address))],
     asset_checks=[
         check
         for signal in catalog().signals.values()

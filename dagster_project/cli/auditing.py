@@ -7,11 +7,15 @@ import json
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
 
 from dagster_project.cli.terminal import console
+
+if TYPE_CHECKING:
+    from dagster_project.verify.alert_delivery import AlertReport
 
 SHOWN = 20
 
@@ -129,3 +133,37 @@ def erase(entity: str, signal: str, why: str, who: str, yes: bool) -> None:
     click.echo(
         f"erased: {erased.events} events, {erased.actions} actions and groups, {erased.texts} texts of the trail"
     )
+
+
+@click.command()
+@click.option("--send", "is_sent", is_flag=True, help="Look now, and send what is due.")
+def alerts(is_sent: bool) -> None:
+    """What is wrong now, since when, and whether people were told. Exit status 1 if anything is."""
+    from dagster_project.ledger.incidents import open_incidents, unsent_messages
+    from dagster_project.runtime import surroundings
+    from dagster_project.verify.alert_delivery import channels_of, watch
+
+    around = surroundings()
+    if is_sent:
+        for line in told_of(watch(around)):
+            click.echo(line)
+    found = open_incidents(around.database)
+    for incident in found:
+        what = f"{incident.opened_at:%Y-%m-%d %H:%M}  {incident.kind} {incident.subject}: {incident.summary}"
+        console().print(Text(what), soft_wrap=True)
+    for row in unsent_messages(around.database):
+        told = f"not told over {row.role}: {row.state} after {row.attempts} attempts ({row.reason or 'not tried yet'})"
+        console().print(Text(f"  {told}", style="yellow"), soft_wrap=True)
+    if not channels_of(around).roles:
+        click.echo("nobody is told: LOOP_ALERT_CHANNEL and LOOP_ALERT_EMAIL are empty")
+    click.echo(f"{len(found)} incident(s) open")
+    sys.exit(1 if found else 0)
+
+
+def told_of(report: AlertReport) -> list[str]:
+    """Lines on what a look for incidents found and told."""
+    lines = [f"incident: {one.kind} {one.subject}: {one.summary}" for one in report.changes.opened]
+    lines += [f"over: {one.kind} {one.subject}" for one in report.changes.resolved]
+    if report.states:
+        lines.append("alerts: " + ", ".join(f"{count} {state}" for state, count in sorted(report.states.items())))
+    return lines

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from dagster_project.cli.auditing import told_of
 from dagster_project.cli.printing import print_funnel, print_proofs
 from dagster_project.cli.ticking import act_on_all, build_signals, dagster_instance, detect_all
 from dagster_project.land.generator import GeneratedCompany, generate
@@ -21,6 +22,7 @@ from dagster_project.prepare import prepare_if_stale
 from dagster_project.runtime import surroundings_for
 from dagster_project.sandbox.server import SandboxServer
 from dagster_project.settings import Settings, settings
+from dagster_project.verify.alert_delivery import watch
 from dagster_project.verify.conservation import prove
 from dagster_project.verify.guarded import read_guarded
 from dagster_project.verify.status import read_status
@@ -38,6 +40,8 @@ def running_sandbox(state_dir: Path) -> Iterator[SandboxServer]:
         address = server.address
         os.environ["LOOP_SANDBOX_PORT"] = address.http_url.rpartition(":")[2]
         os.environ["LOOP_SANDBOX_SMTP_PORT"] = str(address.smtp_port)
+        os.environ.setdefault("LOOP_ALERT_CHANNEL", "#ops-alerts")
+        os.environ.setdefault("LOOP_ALERT_EMAIL", "operators@example.com")
         settings.cache_clear()
         yield server
 
@@ -91,6 +95,8 @@ def _play_day(console: Console, chosen: Settings, company: GeneratedCompany) -> 
     with dagster_instance(chosen) as instance:
         for note in act_on_all(around, instance, say).notes:
             say(note)
+    for line in told_of(watch(around)):
+        say(line)
     around.database.close()
 
 

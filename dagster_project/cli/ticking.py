@@ -18,8 +18,8 @@ from dagster_project.detect.build_failures import failure_in_words
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable, build_records, reading
 from dagster_project.land.accounting import read_accounting
 from dagster_project.ledger.claims import due_count
-from dagster_project.ledger.intake import BuildMismatch
 from dagster_project.ledger.criteria import words_in_force
+from dagster_project.ledger.intake import BuildMismatch
 from dagster_project.ledger.unknown_outcomes import unknown_count
 from dagster_project.prepare import DbtCommand
 from dagster_project.respond.action_run import Surroundings, tidy

@@ -1,4 +1,4 @@
-"""Writes the audit trail so that it proves itself: each write is a batch whose head follows from its rows and the head before.
+"""Writes the audit trail so that it proves itself: the head of each batch follows from its rows and the head before.
 
 There is one chain for each signal and one for what belongs to no signal. Whoever writes about a signal excludes other
 writers about it, so that its chain never makes anybody wait who did not have to wait anyway; one chain over everything
@@ -26,7 +26,8 @@ from dagster_project.ledger.schema import audit, audit_batches
 NO_SIGNAL = "*"  # the chain of rows that belong to no signal: pauses, circuits, the do-not-contact list
 GENESIS = "0" * 64
 SHOWN_DIGITS = 16  # of a row's digest, kept with its batch: enough to find the row, the head proves it
-ERASED = "(erased)"
+ERASED = "(erased)"  # stands where a text was
+ERASING_VERB = "erased"  # of the row that tells of it
 SALT_BYTES = 16
 
 
@@ -139,7 +140,7 @@ def heads(connection: Connection) -> tuple[Head, ...]:
 
 
 def _lock(connection: Connection, chain: str) -> None:
-    """On PostgreSQL, other writers to this chain wait. Those of a signal do so already; those of a destination do not."""
+    """On PostgreSQL, other writers to this chain wait: a signal's own do so anyway, those of destinations do not."""
     if connection.dialect.name == "postgresql":
         wanted = "select pg_advisory_xact_lock(hashtextextended(:chain, 0))"
         connection.execute(text(wanted), {"chain": f"signal loop audit: {chain}"})
@@ -152,8 +153,7 @@ def _numbered(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[di
         numbers = sorted(connection.execute(text(wanted), {"n": len(rows)}).scalars())
     else:
         # of a deleted row too: its seq is not given out again, so that it is missed
-        last = connection.execute(select(func.coalesce(func.max(audit.c.seq), 0))).scalar_one()
-        batched = connection.execute(select(func.coalesce(func.max(audit_batches.c.last_seq), 0))).scalar_one()
-        start = max(last, batched) + 1
+        newest = (select(func.max(audit.c.seq)), select(func.max(audit_batches.c.last_seq)))
+        start = 1 + max(connection.execute(query).scalar() or 0 for query in newest)
         numbers = list(range(start, start + len(rows)))
     return [{"seq": seq, **row} for seq, row in zip(numbers, rows, strict=True)]

@@ -11,6 +11,10 @@ from dagster_project.contracts.destination import RateLimit
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.schema import paces
 
+# Runs wait for places no further ahead than this many calls or seconds; one beyond was given out by a clock that was
+# ahead, and whoever waited for it would wait until that clock's hour.
+LONGEST_QUEUE = 300
+LONGEST_QUEUE_SECONDS = 60.0
 BURST_SHARE = 0.05  # of the limit may go at once after a pause; the rest is spread, so that no window holds more
 
 
@@ -35,6 +39,11 @@ class Pace:
         earliest = now - timedelta(seconds=self.burst * self.interval)
         return earliest if next_at is None else max(next_at, earliest)
 
+    def is_of_another_clock(self, next_at: datetime, now: datetime) -> bool:
+        """Whether no queue of runs can have brought the next place so far ahead."""
+        longest = max(LONGEST_QUEUE_SECONDS, LONGEST_QUEUE * self.interval)
+        return next_at - now > timedelta(seconds=longest)
+
 
 def take_places(database: Database, destination: str, pace: Pace, count: int) -> float:
     """Takes places for so many calls, one interval apart; returns the seconds from now to the first, below 0 for one
@@ -44,7 +53,8 @@ def take_places(database: Database, destination: str, pace: Pace, count: int) ->
         now = database.now()
         mine = paces.c.destination == destination
         known = connection.execute(select(paces.c.next_at).where(mine)).scalar()
-        first = pace.first_place(known, now)
+        is_believed = known is not None and not pace.is_of_another_clock(known, now)
+        first = pace.first_place(known if is_believed else None, now)
         after = first + timedelta(seconds=count * pace.interval)
         if known is None:
             connection.execute(insert(paces), {"destination": destination, "next_at": after})

@@ -178,6 +178,7 @@ actions = Table(
         "state",
         "signal",
         "reason",
+        "destination",
         "planned_at",
         "action_id",
         sqlite_where=text("group_id is null and state <> 'delivered'"),
@@ -423,4 +424,20 @@ alert_messages = Table(  # an outbox: the intent is written before the call, the
         sqlite_where=text("state in ('waiting', 'sending')"),
         postgresql_where=text("state in ('waiting', 'sending')"),
     ),
+)
+
+criteria = Table(  # versions of thresholds: values of dbt vars that differ from the repository's
+    "criteria",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("value_json", Text, nullable=False),
+    Column("state", String(16), nullable=False),  # proposed | in_force | superseded | refused | rolled_back
+    Column("why", Text, nullable=False),
+    Column("preview_json", Text, nullable=False),  # signal -> what it would have changed when it was proposed
+    Column("proposed_by", String(128), nullable=False),
+    Column("proposed_at", Moment, nullable=False),
+    Column("decided_by", String(128)),
+    Column("decided_why", Text),
+    Column("decided_at", Moment),
 )

@@ -6,6 +6,7 @@ The lease holder is the only writer of an action. A run whose lease went to anot
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,12 +21,14 @@ from dagster_project.crash_points import reach
 from dagster_project.ledger.contacts import listed_contacts
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.gates import Claim, blocked_destinations, is_closed
+from dagster_project.ledger.log_lines import about
 from dagster_project.ledger.readiness import refresh_groups, refresh_lanes
 from dagster_project.ledger.retry_policy import Consequence, RetryPolicy, consequence_of
 from dagster_project.ledger.schema import actions, attempts, requests
 from dagster_project.ledger.transitions import Transition, apply_transitions, chunks, write_audit
 
 ACTOR = "loop"
+log = logging.getLogger(__name__)
 UNKNOWN_OUTCOME = "unknown_outcome"
 # What settling has to know of an action. A third of the row: reading the rest would cost more than the decision.
 SETTLED_BY = tuple(
@@ -33,6 +36,7 @@ SETTLED_BY = tuple(
     for name in (
         "action_id", "is_group", "group_id", "event_id", "signal", "build_id", "entity_id", "state", "attempts",
         "idempotency", "destination", "is_ready", "is_sealed", "contact_entity", "contact_id", "playbook_version",
+        "step",
     )
 )  # fmt: skip
 
@@ -298,9 +302,32 @@ def settle(
         _settle_rows(connection, changes, now)
         _refresh(connection, [row for row, *_ in changes], now)
         reach("outcome_open")
+        done[:] = changes
         return report
 
-    return database.write(work, over=claim.signal)
+    done: list[tuple[Row[Any], Consequence, str, Outcome | None]] = []
+    report = database.write(work, over=claim.signal)
+    _log_settled(claim, done)
+    return report
+
+
+def _log_settled(claim: Claim, done: Sequence[tuple[Row[Any], Consequence, str, Outcome | None]]) -> None:
+    """A line for each action, once its outcome is committed; without the destination's words, which may be personal."""
+    if not log.isEnabledFor(logging.INFO):
+        return
+    for row, consequence, _detail, outcome in done:
+        ids = about(
+            signal=row.signal,
+            event=row.event_id,
+            action=row.action_id,
+            run=claim.run_id,
+            step=row.step,
+            destination=row.destination,
+            verdict=outcome.verdict.value if outcome is not None else None,
+            reason=consequence.reason,
+        )
+        level = logging.WARNING if consequence.state is ActionState.DEAD else logging.INFO
+        log.log(level, "%s %s", row.step, VERBS[consequence.state], extra=ids)
 
 
 def _consequence(one: Settled, policy: RetryPolicy, random: Random) -> Consequence:

@@ -26,6 +26,7 @@ from dagster_project.ledger.incidents import (
     observe,
     settle_message,
 )
+from dagster_project.ledger.log_lines import about
 from dagster_project.ledger.retry_policy import RetryPolicy
 from dagster_project.respond.action_run import Surroundings
 from dagster_project.respond.bindings import Binding
@@ -87,7 +88,13 @@ def tell(around: Surroundings, conditions: Sequence[Condition], kinds: frozenset
 
     report = AlertReport(observe(around.database, conditions, kinds, compose))
     for incident in report.changes.opened:
-        log.warning("incident opened: %s %s: %s", incident.kind, incident.subject, incident.summary)
+        log.warning(
+            "incident opened: %s %s: %s",
+            incident.kind,
+            incident.subject,
+            incident.summary,
+            extra=about(incident=incident.incident_id, kind=incident.kind, subject=incident.subject),
+        )
     for incident in report.changes.resolved:
         log.info("incident over: %s %s", incident.kind, incident.subject)
     asyncio.run(_send_all(around, channels.roles, report))
@@ -150,7 +157,7 @@ class _Channel:
     async def _delivered(self, request: Request) -> Outcome:
         try:
             (outcome,) = await self.destination.deliver(self.operation.name, [request])
-        except Exception as error:  # a defect of the connector is an outcome that nobody knows
+        except Exception as error:  # noqa: BLE001 - a defect of the connector must not keep other alerts from going
             return Outcome(Verdict.UNKNOWN, ReasonFor.CONNECTOR_FAILED.value, type(error).__name__)
         return outcome
 

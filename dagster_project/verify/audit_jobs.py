@@ -1,10 +1,13 @@
 """The audit's own jobs: the trail is recounted, old personal data erased, records are read back, daily and weekly."""
 
-from __future__ import annotations
+# Dagster reads the annotations of ops at definition, so they are not postponed here.
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from dagster import (
+    AssetCheckKey,
+    AssetKey,
+    DagsterInstance,
     Failure,
     JobDefinition,
     OpDefinition,
@@ -18,12 +21,19 @@ from dagster import (
 from dagster_project.ledger.controls import Person
 from dagster_project.ledger.erasure import Erasure, erase_past
 from dagster_project.respond.action_run import Surroundings
+from dagster_project.respond.jobs import actions_key
+from dagster_project.verify.alert_delivery import tell, watch
+from dagster_project.verify.alerting import FROM_TRAIL, trail_conditions
 from dagster_project.verify.audit_trail import head_text, recount
 from dagster_project.verify.reading_back import CADENCES, take_sample
 
 GetSurroundings = Callable[[], Surroundings]
 LOOP = Person("loop", "older than the signal keeps personal data")
 NAMED = 20
+# checks whose failure is an incident of its own; late, dead and held work are incidents already
+ON_DATA = ("fresh_within", "capture_complete")
+ON_ACTIONS = ("conservation", "samples_match")
+FAILED = "FAILED"  # dagster's word for a check that ran and did not hold
 
 
 def forget_old(around: Surroundings) -> dict[str, Erasure]:
@@ -52,6 +62,48 @@ def build_audit_jobs(surroundings: GetSurroundings) -> tuple[JobDefinition, JobD
         weekly()
 
     return audit_daily, audit_weekly
+
+
+def build_watch_job(surroundings: GetSurroundings, checks: Sequence[AssetCheckKey]) -> JobDefinition:
+    """The job `watch_loop`: what is wrong becomes an incident, and people are told.
+
+    Parameters: how to get at the ledger and the destinations; the checks whose last outcome counts.
+    """
+
+    @op(name="tell_people", description="Opens and ends incidents, and sends the alerts that are due.")
+    def tell_people(context: OpExecutionContext) -> None:
+        report = watch(surroundings(), failed_checks(context.instance, checks))
+        for incident in report.changes.opened:
+            context.log.warning(f"{incident.kind} {incident.subject}: {incident.summary}")
+        for incident in report.changes.resolved:
+            context.log.info(f"over: {incident.kind} {incident.subject}")
+        context.add_output_metadata({"opened": len(report.changes.opened), **report.states})
+
+    @job(name="watch_loop", executor_def=in_process_executor, resource_defs={"io_manager": mem_io_manager})
+    def watch_loop() -> None:
+        tell_people()
+
+    return watch_loop
+
+
+def watched_checks(signals: Sequence[str]) -> list[AssetCheckKey]:
+    """The checks on these signals and on their actions whose failure is an incident."""
+    return [
+        AssetCheckKey(key, name)
+        for signal in signals
+        for key, names in ((AssetKey([signal]), ON_DATA), (actions_key(signal), ON_ACTIONS))
+        for name in names
+    ]
+
+
+def failed_checks(instance: DagsterInstance, checks: Sequence[AssetCheckKey]) -> list[tuple[str, str]]:
+    """Those checks that failed when they ran last, as asset and check; one that never ran has not failed."""
+    if not checks:
+        return []
+    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(checks))
+    return [
+        (key.asset_key.to_user_string(), key.name) for key, record in latest.items() if record.status.value == FAILED
+    ]
 
 
 def _sampling_op(cadence: str, surroundings: GetSurroundings) -> OpDefinition:
@@ -89,11 +141,14 @@ def _erasing_op(surroundings: GetSurroundings) -> OpDefinition:
 def _trail_op(surroundings: GetSurroundings) -> OpDefinition:
     @op(name="recount_trail", description="Recounts the audit trail's chains; fails where a row was touched.")
     def trail(context: OpExecutionContext) -> None:
-        with surroundings().database.reading() as connection:
+        around = surroundings()
+        with around.database.reading() as connection:
             report = recount(connection)
         if not report.holds:
+            tell(around, trail_conditions(report), FROM_TRAIL)
             told = "; ".join(str(finding) for finding in report.findings[:NAMED])
             raise Failure(f"the audit trail was touched: {told}. See `loopctl audit verify`.", allow_retries=False)
+        tell(around, [], FROM_TRAIL)
         context.log.info(f"{report.rows} rows hold. Keep this elsewhere: {head_text(report.heads)}")
         context.add_output_metadata({"rows": report.rows, "head": head_text(report.heads) or "none yet"})
 

@@ -44,9 +44,20 @@ def _hidden_columns(catalog: Catalog, event: Any) -> frozenset[str]:
 
 
 def _events(connection: Connection, subject: str) -> Sequence[Any]:
-    of_action = select(actions.c.event_id).where(or_(actions.c.action_id == subject, actions.c.group_id == subject))
-    matches = or_(events.c.entity_id == subject, events.c.event_id == subject, events.c.event_id.in_(of_action))
+    matches = or_(events.c.entity_id == subject, events.c.event_id.in_([subject, *event_ids_of(connection, subject)]))
     return connection.execute(select(events).where(matches).order_by(events.c.emitted_at, events.c.episode)).all()
+
+
+def event_ids_of(connection: Connection, action_id: str) -> Sequence[str]:
+    """The events that an action, or a group's members, are about.
+
+    Asked for one after the other: joined by `or`, or as a subquery, they make a database read all that there is.
+    """
+    this = select(actions.c.event_id, actions.c.is_group).where(actions.c.action_id == action_id)
+    row = connection.execute(this).first()
+    if row is None or not row.is_group:
+        return [] if row is None else [row.event_id]
+    return connection.execute(select(actions.c.event_id).where(actions.c.group_id == action_id)).scalars().all()
 
 
 def _event_lines(connection: Connection, event: Any, pii: frozenset[str], masking: Catalog | None) -> Iterator[Line]:
@@ -89,7 +100,7 @@ def _story(connection: Connection, action: Any, sent_as: str, hides_request: boo
     for row in connection.execute(select(audit).where(audit.c.action_id == action.action_id).order_by(audit.c.seq)):
         if row.verb == "attempted":
             continue  # told by the attempt itself
-        change = f"{row.from_state} -> {row.to_state}" if row.from_state else row.to_state
+        change = f"{row.from_state} -> {row.to_state}" if row.from_state else row.to_state or "nothing changed"
         why = ": ".join(part for part in (row.reason, row.detail) if part)
         lines.append(Line(row.at, 2, f"{row.verb} by {row.actor}: {change}" + (f" ({why})" if why else "")))
     request = connection.execute(select(requests).where(requests.c.action_id == sent_as)).first()

@@ -18,6 +18,7 @@ STAGES = (
     {"prepare"},
     {"runtime"},
     {"preview", "validate", "catalogue"},
+    {"console"},
     {"transform", "activate", "cli"},
 )
 # What a module may import besides earlier stages and its own.

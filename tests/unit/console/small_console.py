@@ -16,7 +16,7 @@ from dagster_project.ledger.access import create_token, set_person
 
 
 def application_on(ledger: SmallLedger, exposure: Exposure | None = None) -> Starlette:
-    desk = open_desk(prepared_project().settings, ledger.database, lambda: ledger.catalog)
+    desk = open_desk(prepared_project().settings, ledger.database, lambda: ledger.catalog, cheap_seconds=float("inf"))
     return build_application(desk, exposure or Exposure("127.0.0.1", unasked_name="dev"))
 
 

@@ -48,7 +48,7 @@ def upgrade() -> None:
     op.create_index(
         "actions_queue",
         "actions",
-        ["state", "signal", "reason", "planned_at", "action_id"],
+        ["state", "signal", "reason", "destination", "planned_at", "action_id"],
         unique=False,
         sqlite_where=QUEUED,
         postgresql_where=QUEUED,

@@ -1,6 +1,7 @@
-"""The audit trail is sealed batch by batch and refuses changes; samples, incidents and their messages get tables."""
+"""The audit trail is sealed batch by batch and refuses changes; samples, incidents and criteria get tables."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,6 +22,7 @@ def upgrade() -> None:
     _make_batches()
     _make_samples()
     _make_alerts()
+    _make_criteria()
     _seal_what_is_there(op.get_bind())
     if op.get_bind().dialect.name == "postgresql":
         _guard_postgres()
@@ -124,6 +126,24 @@ def _make_alerts() -> None:
     )
 
 
+def _make_criteria() -> None:
+    op.create_table(
+        "criteria",
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("value_json", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("preview_json", sa.Text(), nullable=False),
+        sa.Column("proposed_by", sa.String(length=128), nullable=False),
+        sa.Column("proposed_at", sa.DateTime(), nullable=False),
+        sa.Column("decided_by", sa.String(length=128), nullable=True),
+        sa.Column("decided_why", sa.Text(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("name", "number"),
+    )
+
+
 def _seal_what_is_there(connection: sa.Connection) -> None:
     """Rows from before the chain: they are sealed as they stand now, so that later changes are noticed."""
     from dagster_project.ledger.audit_chain import NO_SIGNAL, seal
@@ -137,7 +157,7 @@ def _seal_what_is_there(connection: sa.Connection) -> None:
             last = rows[-1]["seq"]
 
 
-def _page(connection: sa.Connection, signal: str | None, after: int) -> list[dict[str, object]]:
+def _page(connection: sa.Connection, signal: str | None, after: int) -> list[dict[str, Any]]:
     from dagster_project.ledger.schema import audit
 
     of_chain = audit.c.signal.is_(None) if signal is None else audit.c.signal == signal
@@ -146,7 +166,7 @@ def _page(connection: sa.Connection, signal: str | None, after: int) -> list[dic
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _salt(connection: sa.Connection, rows: list[dict[str, object]]) -> None:
+def _salt(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
     import os
 
     for row in rows:
