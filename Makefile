@@ -25,7 +25,7 @@ $(VENV)/installed-test: requirements/test.txt requirements/installer.txt pyproje
 demo: $(VENV)/installed-run  ## install, then two days of the generated company through the whole loop
 	$(BIN)/loopctl demo
 
-dev: $(VENV)/installed-run  ## the sandbox and `dagster dev` together
+dev: $(VENV)/installed-run  ## the sandbox, the console and `dagster dev` together
 	$(BIN)/loopctl dev
 
 lint: $(VENV)/installed-test
