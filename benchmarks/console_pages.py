@@ -84,7 +84,8 @@ _ACTIONS = """
            state <> 'waiting', 0, captured_at,
            case when state = 'waiting' and i % 2 then datetime(captured_at, '+100 days') else captured_at end, 1,
            case when state in ('held', 'waiting') then null
-                else datetime(captured_at, '+' || (30 + i % 900) || ' seconds') end, case state when 'delivered' then 'x' || i end, null
+                else datetime(captured_at, '+' || (30 + i % 900) || ' seconds') end,
+           case state when 'delivered' then 'x' || i end, null
     from deeds join builds on builds.build_id = deeds.build_id"""
 _REQUESTS = """
     insert into requests (action_id, arguments_json, rendered_at)

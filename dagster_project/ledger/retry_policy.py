@@ -55,9 +55,11 @@ def consequence_of(
         # The cause lies with the whole destination; its circuit or Retry-After decides when, and no attempt is burnt.
         due_in = outcome.retry_after if outcome.retry_after is not None else policy.delay(1, random)
         return Consequence(ActionState.WAITING, outcome.reason, due_in, is_counted=False)
-    if attempts + 1 >= policy.max_attempts:
+    # An outage that leaves an outcome unknown (a 503) is the destination's too: the row has not failed by itself.
+    is_counted = outcome.scope != "destination"
+    if is_counted and attempts + 1 >= policy.max_attempts:
         return Consequence(ActionState.DEAD, outcome.reason)
     due_in = max(policy.delay(attempts + 1, random), outcome.retry_after or 0.0)
     if outcome.verdict is Verdict.UNKNOWN and idempotency is IdempotencyClass.FIND_THEN_CREATE:
         due_in = max(due_in, server_limit)
-    return Consequence(ActionState.WAITING, outcome.reason, due_in)
+    return Consequence(ActionState.WAITING, outcome.reason, due_in, is_counted)

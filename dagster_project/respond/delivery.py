@@ -198,6 +198,7 @@ async def _send_all(
 ) -> None:
     """Intents, calls, outcomes for one chunk. Only what is still ours and still waiting gets an intent."""
     items = {item.action_id: item for item in rendered}
+    lease = _Lease(workshop.database.now() + workshop.policy.lease_within)
     intents = write_intents(workshop.database, workshop.claim, list(items), workshop.policy.lease_within)
     reach("intent_written")
     calls = [_Call.of(workshop, batch, items, versions) for batch in _batches(workshop, intents, items)]
@@ -207,9 +208,10 @@ async def _send_all(
     names = Counter(call.destination.name for call in calls)
     for name, count in names.items():
         pacers[name].expect(count)
-    watch = asyncio.create_task(_watch_while_sending(workshop, set(names), stop))
+    watch = asyncio.create_task(_watch_while_sending(workshop, set(names), stop, lease))
+    way = _Way(gate, stop, pacers, lambda: workshop.database.now() < lease.until)
     try:
-        await asyncio.gather(*(_make_into(settled, call, gate, stop, pacers) for call in calls))
+        await asyncio.gather(*(_make_into(settled, call, way) for call in calls))
     finally:
         # Also on the way out of a run that is being ended: what was answered is known and must not become unknown.
         watch.cancel()
@@ -221,16 +223,31 @@ async def _send_all(
         reach("batch_settled")
 
 
-async def _make_into(
-    settled: list[Settled], call: _Call, gate: asyncio.Semaphore, stop: dict[str, Outcome], pacers: Mapping[str, Pacer]
-) -> None:
-    settled += await _make(call, gate, stop, pacers)
+@dataclass
+class _Lease:
+    """Until when the work is surely still this run's own; a call that begins later may be somebody else's too."""
+
+    until: datetime
 
 
-async def _watch_while_sending(workshop: Workshop, names: set[str], stop: dict[str, Outcome]) -> None:
+@dataclass(frozen=True)
+class _Way:
+    """What a call has to pass before it begins."""
+
+    gate: asyncio.Semaphore  # calls in flight
+    stop: dict[str, Outcome]  # destinations that take nothing now, and why
+    pacers: Mapping[str, Pacer]
+    is_leased: Callable[[], bool]
+
+
+async def _make_into(settled: list[Settled], call: _Call, way: _Way) -> None:
+    settled += await _make(call, way)
+
+
+async def _watch_while_sending(workshop: Workshop, names: set[str], stop: dict[str, Outcome], lease: _Lease) -> None:
     """Stops calls that have not begun when a person or another run closes the way, and keeps the lease alive.
 
-    A lease that is lost all the same makes this run a zombie.
+    A lease that has ended is not renewed: it may be another run's by now, and no further call begins.
     """
     renewed_at = time.monotonic()
     while True:
@@ -240,8 +257,10 @@ async def _watch_while_sending(workshop: Workshop, names: set[str], stop: dict[s
         ).items():
             stop.setdefault(name, Outcome(Verdict.RETRY, why, retry_after=0.0, scope="destination"))
         if time.monotonic() - renewed_at > workshop.policy.lease_within.total_seconds() / 3:
-            await asyncio.to_thread(renew, workshop.database, workshop.claim, workshop.policy.lease_within)
-            renewed_at = time.monotonic()
+            renewed_at, now = time.monotonic(), workshop.database.now()
+            if now < lease.until:
+                await asyncio.to_thread(renew, workshop.database, workshop.claim, workshop.policy.lease_within)
+                lease.until = now + workshop.policy.lease_within
 
 
 def _tell_destinations(workshop: Workshop, settled: Sequence[Settled]) -> None:
@@ -303,14 +322,14 @@ class _Call:
         ]
 
 
-async def _make(
-    call: _Call, gate: asyncio.Semaphore, stop: dict[str, Outcome], pacers: Mapping[str, Pacer]
-) -> list[Settled]:
-    """Makes one call, unless an earlier one has shown that its destination takes nothing now."""
-    name = call.destination.name
-    async with gate:
+async def _make(call: _Call, way: _Way) -> list[Settled]:
+    """Makes one call, unless its destination takes nothing now, or the lease on the work has ended."""
+    name, stop = call.destination.name, way.stop
+    async with way.gate:
         if name not in stop:
-            await pacers[name].wait()
+            await way.pacers[name].wait()
+        if not way.is_leased():
+            stop.setdefault(name, Outcome(Verdict.RETRY, "lease_ended", retry_after=0.0, scope="destination"))
         if name in stop:
             return call.settled([_not_sent(stop[name])] * len(call.intents), is_sent=False)
         requests, broken = _requests(call)

@@ -51,7 +51,6 @@ def test_a_zombie_that_had_not_begun_sends_nothing(make_lab: MakeLab, point: str
     check_invariants(lab, in_doubt=False)
 
 
-@pytest.mark.xfail(strict=True, reason="a run begins calls of its open intents although its lease has ended")
 def test_a_zombie_begins_no_call_after_its_lease(make_lab: MakeLab) -> None:
     """A person may have looked meanwhile, seen nothing at the destination, and sent it by a word of theirs."""
     lab = make_lab("unkeyed")

@@ -85,7 +85,6 @@ def test_a_destination_that_is_down_waits_alone_and_drains_by_itself(
     assert _circuit(bench, "webhook") == (0, False)
 
 
-@pytest.mark.xfail(strict=True, reason="a 503 without Retry-After is an unknown outcome, and those burn attempts")
 def test_an_outage_told_by_503_burns_no_attempt_of_what_may_be_repeated(bench_with: MakeBench) -> None:
     bench = bench_with(circuit_opens_after=3, circuit_base_seconds=20.0)
     bench.sandbox.faults.add(Fault(kind=FaultKind.STATUS, status=503, **HOOKS))

@@ -74,7 +74,7 @@ def assert_waits_as_asked(
     server_limit: float,
 ) -> None:
     assert found.due_in >= (outcome.retry_after or 0.0)
-    assert found.is_counted or (outcome.scope == "destination" and outcome.verdict is Verdict.RETRY)
+    assert found.is_counted == (outcome.scope != "destination"), "an outage burns no attempt"
     if found.is_counted:
         assert attempts + 1 < policy.max_attempts, "a counted attempt brings the action nearer to its end"
     if outcome.verdict is Verdict.UNKNOWN and idempotency is IdempotencyClass.FIND_THEN_CREATE:
