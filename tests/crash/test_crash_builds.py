@@ -21,10 +21,11 @@ MODEL = "deal_won"
 
 def _cases() -> list[object]:
     cases = []
-    for place, point in enumerate(BUILD_POINTS):
-        for number, by in enumerate(KILLS):
+    for point in BUILD_POINTS:
+        for by in KILLS:
             for database in ("duckdb", "postgres"):
-                is_daily = database == "duckdb" and number == place % 2
+                # dbt on a busy machine may end by itself before it heeds a SIGTERM; then the point is not reached.
+                is_daily = database == "duckdb" and by == "SIGKILL"
                 marks = () if is_daily else (pytest.mark.long,)
                 cases.append(pytest.param(database, point, by, id=f"{database}-{point}-{by}", marks=marks))
     return cases

@@ -49,7 +49,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     ledger.database.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """Real Chromium, driven by Playwright; a machine without one of the two skips, and says so."""
     playwright = pytest.importorskip(

@@ -55,7 +55,7 @@ class Watch:
         self.sensor = build_sensor(signal, act, self, 100, 3, 30, True)
 
     def catch_up(self, signal: str) -> Sequence[str]:
-        reports = catch_up(self.database, self.target, self.catalog, signal, self._operations)
+        reports = catch_up(self.database, self.target, self.catalog, signal, self._operations, largest_build=1000)
         return [f"took in {report.build_id}" for report in reports]
 
     def due(self, signal: str) -> int:
