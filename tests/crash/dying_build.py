@@ -27,11 +27,18 @@ def main(model: str, arguments: list[str]) -> None:
     wanted, is_of_model = BUILD_POINTS[point]
     by = signal.Signals[os.environ["CRASH_BUILD_BY"]]
 
+    seen: list[str] = []
+
     def told(event: Any) -> None:
-        if event.info.name == wanted and (not is_of_model or event.data.node_info.node_name == model):
+        if event.info.name != wanted:
+            return
+        node = event.data.node_info.node_name if is_of_model else model
+        seen.append(node)
+        if node == model:
             os.kill(os.getpid(), by)
 
-    dbtRunner(callbacks=[told]).invoke(arguments)
+    result = dbtRunner(callbacks=[told]).invoke(arguments)
+    sys.exit(f"dbt ended by itself (success {result.success}, {result.exception}); {wanted} was told of {seen}")
 
 
 if __name__ == "__main__":
