@@ -3,7 +3,8 @@
     python benchmarks/bare_client.py CLIENT --url URL --count N [--in-flight N] [--batch SIZE]
 
 Prints the seconds between the first request and the last reply, and those of the processor among them. It imports
-nothing of the project's, so that it also runs in the environment of the peers. With --batch each request carries SIZE contacts and its reply is parsed.
+nothing of the project's, so that it also runs in the environment of the peers. With --batch each request carries SIZE
+contacts and its reply is parsed.
 """
 
 from __future__ import annotations

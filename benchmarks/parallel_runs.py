@@ -25,12 +25,12 @@ CLAIM_LIMIT = 500  # so that every run claims several times
 ONE_SIGNAL, OWN_SIGNALS = "runs of one signal", "runs of as many signals"
 
 
-def parallel(say: Say, actions: int = 4_000, processes: str = "1 2 4", runs: int = 2) -> Report:
+def parallel(say: Say, actions: int = 4_000, processes: str = "1,2,4", runs: int = 2) -> Report:
     """The same number of actions, settled by 1, 2 and 4 runs at once, of one signal and of as many signals.
 
     Parameters: how many actions; how many processes; how many times each.
     """
-    counts = list(map(int, processes.split()))
+    counts = list(map(int, processes.split(",")))
     with running_server(is_durable=True) as server, running_sink() as sink:
         ways = {
             f"{count} {kind}": _way(server, sink, actions, count, count if kind == OWN_SIGNALS else 1)

@@ -15,6 +15,7 @@ text { font: 13px system-ui, sans-serif; fill: #1f2933 }
 .limit { stroke: #c2410c; stroke-width: 1.5; stroke-dasharray: 4 3 }
 .limit-text { fill: #c2410c; font-size: 12px }
 .ground { fill: #ffffff }
+.value { paint-order: stroke; stroke: #ffffff; stroke-width: 4px }
 @media (prefers-color-scheme: dark) {
   text { fill: #e4e7eb }
   .other { fill: #616e7c }
@@ -22,6 +23,7 @@ text { font: 13px system-ui, sans-serif; fill: #1f2933 }
   .limit { stroke: #fb923c }
   .limit-text { fill: #fb923c }
   .ground { fill: #14181d }
+  .value { stroke: #14181d }
 }
 """
 
@@ -39,10 +41,10 @@ def bar_chart(
     height = TOP + len(bars) * (BAR + GAP) + BOTTOM + (16 if limit is not None else 0)
     body = [f'<rect class="ground" width="{WIDTH}" height="{height}"/>']
     body.append(f'<text class="title" x="12" y="22">{escape(title)}</text>')
-    for place, (name, value) in enumerate(bars):
-        body.append(_bar(name, f"{shown(value)} {unit}", value / top * room, TOP + place * (BAR + GAP), name in ours))
     if limit is not None:
         body.append(_limit(LABELS + limit / top * room, height, f"target {shown(limit)} {unit}"))
+    for place, (name, value) in enumerate(bars):
+        body.append(_bar(name, f"{shown(value)} {unit}", value / top * room, TOP + place * (BAR + GAP), name in ours))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
         f'role="img" aria-label="{escape(title)}"><style>{STYLE}</style>{"".join(body)}</svg>\n'
@@ -55,7 +57,7 @@ def _bar(name: str, told: str, length: float, y: float, is_ours: bool) -> str:
         f'<text x="{LABELS - 10}" y="{middle:.0f}" text-anchor="end">{escape(name)}</text>'
         f'<rect class="{"ours" if is_ours else "other"}" x="{LABELS}" y="{y}" width="{max(length, 1):.1f}" '
         f'height="{BAR}" rx="2"/>'
-        f'<text x="{LABELS + max(length, 1) + 6:.1f}" y="{middle:.0f}">{escape(told)}</text>'
+        f'<text class="value" x="{LABELS + max(length, 1) + 6:.1f}" y="{middle:.0f}">{escape(told)}</text>'
     )
 
 

@@ -61,8 +61,8 @@ CASES = (
     Case("batch", "Delivery at a batch endpoint", delivery_cases.batch, {"actions": 200, "runs": 1}),
     Case("clients", "HTTP clients", delivery_cases.clients, {**NO_PEERS, "calls": 40}),
     Case("isolation", "Rows that fail beside rows that do not", isolation, {"actions": 40, "runs": 1}),
-    Case("run_memory", "Memory of an action run", run_memory, {"backlogs": "50 200", "runs": 1}, is_quick=False),
-    Case("parallel", "Several runs at once", parallel, {"actions": 40, "processes": "1 2", "runs": 1}, is_quick=False),
+    Case("run_memory", "Memory of an action run", run_memory, {"backlogs": "50,200", "runs": 1}, is_quick=False),
+    Case("parallel", "Several runs at once", parallel, {"actions": 40, "processes": "1,2", "runs": 1}, is_quick=False),
     Case("start_up", "Start-up", start_up, {"runs": 1}, is_quick=False),
     Case("console", "Pages of the console", console, {"actions": 4000, "repeats": 1}),
 )  # fmt: skip

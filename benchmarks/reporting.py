@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -68,6 +68,11 @@ class Report(BaseModel):
     notes: tuple[str, ...] = ()
     printed: str = ""  # of a script that writes its own tables
 
+    def shown_print(self) -> str:
+        """Markdown as it is; what was set for a terminal keeps its columns."""
+        said = self.printed.strip()
+        return said if "|---" in said.replace(" ", "") else f"```\n{said}\n```"
+
 
 class Machine(BaseModel):
     """Where and with what something was measured."""
@@ -108,18 +113,19 @@ class Result(BaseModel):
     machine: Machine
     report: Report
 
-    def as_markdown(self, images: str) -> str:
-        """A section of its own. Parameters: the folder of the plots, as the page names it."""
+    def as_markdown(self, images: str, remark: str) -> str:
+        """A section of its own. Parameters: the folder of the plots, as the page names it; what people say about it."""
         sizes = ", ".join(f"{name}={value}" for name, value in self.sizes.items())
         parts = [
             f"## {self.title}",
             f'`make bench CASES="{self.case}"`{f" with {sizes}" if sizes else ""}; {self.took_seconds:.0f} s. '
             f"Measured {self.machine.as_sentence()}.",
             *(table.as_markdown() for table in self.report.tables),
-            *([self.report.printed.strip()] if self.report.printed.strip() else []),
+            *([self.report.shown_print()] if self.report.printed.strip() else []),
             *(f"![{plot.title}]({images}/{plot.name}.svg)" for plot in self.report.plots),
             *([targets_table(self.report.targets)] if self.report.targets else []),
             *self.report.notes,
+            *([remark] if remark else []),
         ]
         return "\n\n".join(parts)
 
@@ -129,8 +135,12 @@ def targets_table(targets: Sequence[Target]) -> str:
     return Table(columns=("target", "wanted", "found", ""), rows=rows).as_markdown()
 
 
-def page(results: Sequence[Result], images: str) -> str:
-    """docs/benchmarks.md. Parameters: the newest result of each case, in the order of the registry."""
+def page(results: Sequence[Result], images: str, remarks: Mapping[str, str]) -> str:
+    """docs/benchmarks.md.
+
+    Parameters: the newest result of each case, in the order of the registry; the folder of the plots, as the page names
+    it; remarks by case.
+    """
     targets = [target for result in results for target in result.report.targets]
     met = sum(target.is_met for target in targets)
     opening = (
@@ -140,4 +150,5 @@ def page(results: Sequence[Result], images: str) -> str:
         "process of its own, and stands here as medians: compare within a table; absolute times are this machine's.\n\n"
         f"## Targets: {met} of {len(targets)} met"
     )
-    return "\n\n".join([opening, targets_table(targets), *(result.as_markdown(images) for result in results)]) + "\n"
+    sections = (result.as_markdown(images, remarks.get(result.case, "")) for result in results)
+    return "\n\n".join([opening, targets_table(targets), *sections]) + "\n"

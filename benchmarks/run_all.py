@@ -2,7 +2,8 @@
 
     python benchmarks/run_all.py [CASE ...] [--size CASE.NAME=VALUE ...] [--tiny] [--folder FOLDER] [--list]
 
-Results are kept as JSON in benchmarks/results, one file a case, so that a page that was made in parts is whole. Exit
+Results are kept as JSON in benchmarks/results, one file a case, so that a page that was made in parts is whole. What is
+to be said about a case's numbers, above all about a target that is missed, stands in benchmarks/remarks/CASE.md. Exit
 status 1 if a case could not be measured; a target that is missed is a finding and no failure.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 import traceback
@@ -30,6 +32,7 @@ class Shelf:
         self.results = folder / "benchmarks" / "results"
         self.images = folder / "docs" / IMAGES
         self.page = folder / "docs" / "benchmarks.md"
+        self.remarks = folder / "benchmarks" / "remarks"
 
     def keep(self, result: Result) -> None:
         """Keeps the result and draws its plots."""
@@ -45,7 +48,12 @@ class Shelf:
         return [Result.model_validate_json(file.read_text(encoding="utf-8")) for file in files if file.exists()]
 
     def write_page(self) -> None:
-        self.page.write_text(page(self.kept(), IMAGES), encoding="utf-8")
+        self.page.write_text(self.as_page(), encoding="utf-8")
+
+    def as_page(self) -> str:
+        """The page as the results and the remarks make it; a remark is what people have to say about a case."""
+        found = {file.stem: file.read_text(encoding="utf-8").strip() for file in sorted(self.remarks.glob("*.md"))}
+        return page(self.kept(), IMAGES, found)
 
 
 def run_case(case: Case, sizes: dict[str, Size]) -> Result:
@@ -65,6 +73,15 @@ def run_case(case: Case, sizes: dict[str, Size]) -> Result:
     found += [targets_table(report.targets)] if report.targets else []
     print("\n" + "\n\n".join(part for part in found if part), flush=True)
     return result
+
+
+def _end_servers_on_the_way_out() -> None:
+    """Both signals unwind, so that every server that a case runs is ended with it.
+
+    A shell's background jobs ignore SIGINT, and so would the servers, which are ended by it.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def _told(sizes: dict[str, Size]) -> str:
@@ -101,6 +118,7 @@ def main() -> None:
         return
     sizes = {case.name: sizes_of(case, chosen.tiny, chosen.size) for case in cases}
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    _end_servers_on_the_way_out()
     shelf, failed = Shelf(chosen.folder), []
     for case in cases:
         try:

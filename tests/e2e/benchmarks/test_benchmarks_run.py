@@ -15,7 +15,7 @@ BENCHMARKS = PROJECT_ROOT / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
 from registry import CASES, Case  # noqa: E402
-from reporting import Plot, Report, Result, Table, Target, page  # noqa: E402
+from reporting import Plot, Report, Result, Table, Target  # noqa: E402
 from run_all import IMAGES, Shelf, sizes_of  # noqa: E402
 
 QUICK = [case.name for case in CASES if case.is_quick]
@@ -60,7 +60,7 @@ def test_peers_and_one_run_a_row_run(tmp_path: Path) -> None:
 
 def test_a_case_that_cannot_be_measured_is_told_and_the_others_are_kept(tmp_path: Path) -> None:
     command = [sys.executable, str(BENCHMARKS / "run_all.py"), "--tiny", "--folder", str(tmp_path)]
-    # as many in flight as there are clients, none of which sends anything: the ratios have no denominator
+    # a run that finds nothing to claim says nothing about speed
     done = subprocess.run(
         [*command, "--size", "batch.actions=0", "batch", "clients"], capture_output=True, text=True, check=False
     )
@@ -72,7 +72,7 @@ def test_a_case_that_cannot_be_measured_is_told_and_the_others_are_kept(tmp_path
 def test_the_page_is_made_from_the_results() -> None:
     """Nobody edits docs/benchmarks.md by hand, and no result is kept without it."""
     shelf = Shelf(PROJECT_ROOT)
-    assert shelf.page.read_text(encoding="utf-8") == page(shelf.kept(), IMAGES)
+    assert shelf.page.read_text(encoding="utf-8") == shelf.as_page()
     for result in shelf.kept():
         for plot in result.report.plots:
             assert (shelf.images / f"{plot.name}.svg").read_text(encoding="utf-8") == plot.as_svg()
