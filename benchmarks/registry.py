@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import delivery_cases
+import beside_peers
 from console_pages import console
 from isolation import isolation
 from parallel_runs import parallel
@@ -54,12 +54,12 @@ def script(file: str, arguments: str = "", tiny: str = "") -> tuple[Callable[...
 
 NO_PEERS: dict[str, Size] = {"runs": 1, "is_with_peers": False}
 CASES = (
-    Case("delivery", "Delivery: one request an action", delivery_cases.delivery,
+    Case("delivery", "Delivery: one request an action", beside_peers.delivery,
          {**NO_PEERS, "actions": 40, "dagster_rows": 0}),
-    Case("latency", "Delivery at a destination that takes its time", delivery_cases.latency,
+    Case("latency", "Delivery at a destination that takes its time", beside_peers.latency,
          {**NO_PEERS, "actions": 32, "seconds": 0.01}),
-    Case("batch", "Delivery at a batch endpoint", delivery_cases.batch, {"actions": 200, "runs": 1}),
-    Case("clients", "HTTP clients", delivery_cases.clients, {**NO_PEERS, "calls": 40}),
+    Case("batch", "Delivery at a batch endpoint", beside_peers.batch, {"actions": 200, "runs": 1}),
+    Case("clients", "HTTP clients", beside_peers.clients, {**NO_PEERS, "calls": 40}),
     Case("isolation", "Rows that fail beside rows that do not", isolation, {"actions": 40, "runs": 1}),
     Case("run_memory", "Memory of an action run", run_memory, {"backlogs": "50,200", "runs": 1}, is_quick=False),
     Case("parallel", "Several runs at once", parallel, {"actions": 40, "processes": "1,2", "runs": 1}, is_quick=False),

@@ -56,7 +56,9 @@ def start_up(say: Say, runs: int = 5) -> Report:
     Parameters: how many times each.
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    with tempfile.TemporaryDirectory() as folder, running_loop(Path(folder) / "state") as loop:
+    # A run that the sensors asked for may write its last lines while `dagster dev` ends.
+    scratch = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with scratch as folder, running_loop(Path(folder) / "state") as loop:
         loop.play_day(1)
         for module in IMPORTS:
             import_spent(loop, module)  # once, uncounted, so that files are warm for all alike

@@ -70,7 +70,8 @@ def _extrapolated(sink: str, actions: int, rows_as_shipped: int, dagster_rows: i
         some = in_turns({DRT_AS_SHIPPED: lambda: _drt(sink, rows_as_shipped, None, rate=10)}, 1, say)
         found[f"{DRT_AS_SHIPPED} (extrapolated)"] = some[DRT_AS_SHIPPED].scaled(actions / rows_as_shipped)
     if dagster_rows:
-        with tempfile.TemporaryDirectory() as folder:
+        # Dagster's own processes may write their last lines while `dagster dev` ends.
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             some = in_turns({RUN_PER_ROW: lambda: run_per_row_spent(Path(folder), sink, dagster_rows)}, 1, say)
         found[f"{RUN_PER_ROW} (extrapolated)"] = some[RUN_PER_ROW].scaled(actions / dagster_rows)
     return found
