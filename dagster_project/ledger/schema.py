@@ -111,6 +111,9 @@ playbook_versions = Table(
     Column("first_seen_at", Moment, nullable=False),
 )
 
+# What may still change of its own accord or by a replay; a query that names it word for word may use the partial index.
+IS_OPEN = text("state in ('waiting', 'held', 'dead')")
+
 # A group is a row here too (is_group): it has the state, lease, attempts and outcome, and its members, which point to
 # it by group_id, inherit them. One state machine serves both.
 actions = Table(
@@ -170,8 +173,8 @@ actions = Table(
         "actions_open_lane",
         "signal",
         "entity_id",
-        sqlite_where=text("state in ('waiting', 'held', 'dead')"),
-        postgresql_where=text("state in ('waiting', 'held', 'dead')"),
+        sqlite_where=IS_OPEN,
+        postgresql_where=IS_OPEN,
     ),
     Index(  # what people look through: everything unfinished, one row an effect
         "actions_queue",
