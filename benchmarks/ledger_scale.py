@@ -43,7 +43,7 @@ from dagster_project.ledger.sweep import SweepPolicy
 from dagster_project.ledger.unknown_outcomes import unknown_count
 from dagster_project.ledger.work import ready_work
 from dagster_project.verify.alerting import ledger_conditions
-from dagster_project.verify.conservation import prove
+from dagster_project.verify.conservation import Proof, prove
 from dagster_project.verify.explain import explain
 from dagster_project.verify.sla import judge, read_timings
 from dagster_project.verify.status import read_status
@@ -70,6 +70,7 @@ class Timing:
     operation: str
     p50: float
     p95: float
+    cpu: float  # of this process, at the median: what a machine with other work does not change; not the server's
 
 
 @dataclass
@@ -86,13 +87,24 @@ class Stand:
         return claim(self.database, SIGNAL, "bench", limit, LEASE, self.sweeping)
 
 
-Operation = Callable[[Stand], float]  # does it once; seconds
+@dataclass(frozen=True, order=True)
+class Span:
+    """Seconds, on the clock and of this process's CPU."""
+
+    wall: float
+    cpu: float
+
+    def __add__(self, other: Span) -> Span:
+        return Span(self.wall + other.wall, self.cpu + other.cpu)
 
 
-def timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
+Operation = Callable[[Stand], Span]  # does it once
+
+
+def timed(work: Callable[[], object]) -> Span:
+    began, cpu = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - began
+    return Span(time.perf_counter() - began, time.process_time() - cpu)
 
 
 def tick_body(stand: Stand) -> float:
@@ -118,11 +130,10 @@ def take_in_100(stand: Stand) -> float:
 
 
 def claim_100(stand: Stand) -> float:
-    began = time.perf_counter()
-    held = stand.claim(100)
-    took = time.perf_counter() - began
-    assert held.count == 100, held
-    release(stand.database, held)
+    held: list[Claim] = []
+    took = timed(lambda: held.append(stand.claim(100)))
+    assert held[0].count == 100, held
+    release(stand.database, held[0])
     return took
 
 
@@ -171,10 +182,9 @@ def status(stand: Stand) -> float:
 
 
 def status_prove(stand: Stand) -> float:
+    broken: list[Proof] = []
     with stand.database.reading() as connection:
-        began = time.perf_counter()
-        broken = [proof for proof in prove(connection) if not proof.holds]
-        took = time.perf_counter() - began
+        took = timed(lambda: broken.extend(proof for proof in prove(connection) if not proof.holds))
     assert not broken, broken
     return took
 
@@ -233,10 +243,11 @@ def measure_one(database: Database, kind: str, events: int, repeats: int, names:
     for name, operation in {**OPERATIONS, **LINEAR}.items():
         if names and name not in names:
             continue
-        took = sorted(operation(stand) * 1000 for _ in range(1 if name in LINEAR else repeats))
-        p95 = took[max(0, -(-len(took) * 95 // 100) - 1)]
-        found.append(Timing(kind, events, name, statistics.median(took), p95))
-        print(f"{kind} {events}: {name}: {found[-1].p50:.1f} ms, p95 {p95:.1f}", file=sys.stderr, flush=True)
+        took = sorted(operation(stand) for _ in range(1 if name in LINEAR else repeats))
+        p95 = took[max(0, -(-len(took) * 95 // 100) - 1)].wall
+        p50, cpu = statistics.median(one.wall for one in took), statistics.median(one.cpu for one in took)
+        found.append(Timing(kind, events, name, p50 * 1000, p95 * 1000, cpu * 1000))
+        print(found[-1], file=sys.stderr, flush=True)
     return found
 
 
@@ -261,7 +272,7 @@ def ledger_of(kind: str, events: int, folder: Path, server: object) -> Iterator[
     database = open_database(url)
     try:
         if is_new:
-            print(f"{kind} {events}: filled in {timed(lambda: fill(database, events)):.0f} s", file=sys.stderr)
+            print(f"{kind} {events}: filled in {timed(lambda: fill(database, events)).wall:.0f} s", file=sys.stderr)
         yield database
     finally:
         database.close()
@@ -295,17 +306,18 @@ def measure(
 
 
 def table(timings: Sequence[Timing]) -> str:
-    """The timings as a table in Markdown: p50 / p95 in ms at each size, and how much p50 grows from first to last."""
+    """The timings as a table in Markdown: p50 / p95 / CPU in ms at each size, and how they grow from first to last."""
     sizes = sorted({timing.events for timing in timings})
-    lines = ["| ledger | what | " + " | ".join(f"{size:,} events" for size in sizes) + " | growth |"]
-    lines.append("|---|---|" + "---|" * (len(sizes) + 1))
+    lines = ["| ledger | what | " + " | ".join(f"{size:,} events" for size in sizes) + " | p50 grows | CPU grows |"]
+    lines.append("|---|---|" + "---|" * (len(sizes) + 2))
     by_row: dict[tuple[str, str], dict[int, Timing]] = {}
     for timing in timings:
         by_row.setdefault((timing.ledger, timing.operation), {})[timing.events] = timing
     for (ledger, operation), row in by_row.items():
-        cells = [f"{row[s].p50:.1f} / {row[s].p95:.1f}" if s in row else "" for s in sizes]
-        growth = row[max(row)].p50 / row[min(row)].p50
-        lines.append(f"| {ledger} | {operation} | " + " | ".join(cells) + f" | {growth:.2f} |")
+        cells = [f"{row[s].p50:.1f} / {row[s].p95:.1f} / {row[s].cpu:.1f}" if s in row else "" for s in sizes]
+        first, last = row[min(row)], row[max(row)]
+        cells += [f"{last.p50 / first.p50:.2f}", f"{last.cpu / first.cpu:.2f}"]
+        lines.append(f"| {ledger} | {operation} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

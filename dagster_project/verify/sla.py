@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import Connection, case, func, select
 
 from dagster_project.contracts.signal import SignalSpec
-from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.ledger.run_summary import percentile
 from dagster_project.ledger.schema import IN_QUEUE, actions, audit, builds
 from dagster_project.ledger.transitions import chunks
@@ -76,7 +75,7 @@ def read_timings(connection: Connection, signal: str, now: datetime) -> list[Eve
     captured = {row.build_id: row.captured_at for row in connection.execute(of_signal)}
     recent = [build_id for build_id, at in captured.items() if at > now - WINDOW]
     found = [_timing(row, captured[row.build_id], now) for ids in chunks(recent) for row in _ended(connection, ids)]
-    older = {row.event_id: row for row in _open_work(connection, signal) if captured[row.build_id] <= now - WINDOW}
+    older = {row.event_id: row for row in _open_work(connection, signal, recent)}
     return found + [
         EventTiming(row.event_id, row.entity_id, is_done=False, is_failed=False, total=now - captured[row.build_id])
         for row in older.values()
@@ -98,15 +97,15 @@ def _ended(connection: Connection, build_ids: Sequence[str]) -> Sequence[Any]:
         how_many("dead").label("dead"),
         func.max(a.settled_at).label("last_at"),
     )
-    required = (a.build_id.in_(build_ids), a.is_required, a.state != ActionState.SUPPRESSED.value)
+    required = (a.build_id.in_(build_ids), a.is_required, a.event_id.is_not(None), a.state != "suppressed")
     return connection.execute(select(*columns).where(*required).group_by(a.build_id, a.event_id, a.entity_id)).all()
 
 
-def _open_work(connection: Connection, signal: str) -> Iterator[Any]:
-    """The required actions of a signal that wait or are held, alone or in a group."""
+def _open_work(connection: Connection, signal: str, recent: Sequence[str]) -> Iterator[Any]:
+    """The required actions of a signal that wait or are held, alone or in a group, of other builds than the recent."""
     a, unfinished = actions.c, ("waiting", "held")
-    mine = (IN_QUEUE, a.state.in_(unfinished), a.signal == signal)
-    required = select(a.event_id, a.entity_id, a.build_id).where(a.is_required)
+    mine = (IN_QUEUE, a.state.in_(unfinished), a.signal == signal, a.build_id.notin_(recent))
+    required = select(a.event_id, a.entity_id, a.build_id).where(a.is_required, a.event_id.is_not(None))
     yield from connection.execute(required.where(*mine))
     groups: Sequence[str] = connection.execute(select(a.action_id).where(*mine, a.is_group)).scalars().all()
     for ids in chunks(groups):
@@ -148,7 +147,7 @@ def _held_spans(connection: Connection, action_ids: Sequence[str], now: datetime
             audit.c.action_id.in_(ids), audit.c.to_state.is_not(None)
         )
         for row in connection.execute(query.order_by(audit.c.seq)):
-            if row.to_state == ActionState.HELD.value:
+            if row.to_state == "held":
                 since.setdefault(row.action_id, row.at)
             elif row.action_id in since:
                 total[row.action_id] = total.get(row.action_id, timedelta(0)) + (row.at - since.pop(row.action_id))
