@@ -39,7 +39,7 @@ SETTLED_BY = tuple(
     for name in (
         "action_id", "is_group", "group_id", "event_id", "signal", "build_id", "entity_id", "state", "attempts",
         "idempotency", "destination", "is_ready", "is_sealed", "contact_entity", "contact_id", "playbook_version",
-        "step", "lease_until",
+        "step", "reason", "lease_until",
     )
 )  # fmt: skip
 
@@ -488,17 +488,7 @@ def _settle_rows(
 
 
 def _transition(row: Row[Any], consequence: Consequence, detail: str, columns: Mapping[str, Any]) -> Transition:
-    return Transition(
-        action_id=row.action_id,
-        signal=row.signal,
-        build_id=row.build_id,
-        from_state=ActionState(row.state),
-        to_state=consequence.state,
-        verb=VERBS[consequence.state],
-        reason=consequence.reason,
-        detail=detail,
-        columns=columns,
-    )
+    return Transition.of(row, consequence.state, VERBS[consequence.state], consequence.reason, detail, columns)
 
 
 def _columns(row: Row[Any], consequence: Consequence, outcome: Outcome | None, now: datetime) -> dict[str, Any]:
