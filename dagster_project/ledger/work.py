@@ -109,7 +109,7 @@ def _ready(now: datetime) -> list[ColumnElement[bool]]:
     return [
         actions.c.state == "waiting",
         actions.c.is_ready,
-        actions.c.group_id.is_(None),
+        func.coalesce(actions.c.group_id, "") == "",  # as `is_held_by`: served by no index, for most rows have no group
         actions.c.due_at <= now,
     ]
 
