@@ -38,7 +38,7 @@ from dagster_project.ledger.readiness import refresh_lanes
 from dagster_project.ledger.removed_signals import hold_removed
 from dagster_project.ledger.retry_policy import RetryPolicy
 from dagster_project.ledger.schema import actions, builds, pauses
-from dagster_project.ledger.settlement import Rendering, Settled, settle, store_renderings, write_intents
+from dagster_project.ledger.settlement import Rendering, Settled, settle, write_intents
 from dagster_project.ledger.sweep import SweepPolicy
 from dagster_project.ledger.unknown_outcomes import unknown_count
 from dagster_project.ledger.work import ready_work
@@ -166,8 +166,8 @@ def settle_100(stand: Stand) -> float:
             for item in items
             if item.arguments_json is None
         ]
-        store_renderings(stand.database, held, renderings)
-        intents = write_intents(stand.database, held, [item.action_id for item in items], LEASE)
+        action_ids = [item.action_id for item in items]
+        intents = write_intents(stand.database, held, action_ids, LEASE, renderings).opened
         assert intents
         settle(stand.database, held, [Settled(one, DELIVERED) for one in intents], RETRY, Random(1))
 

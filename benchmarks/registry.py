@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import beside_peers
+import scale_cases
 from console_pages import console
 from isolation import isolation
 from parallel_runs import parallel
@@ -33,6 +34,7 @@ class Case:
     measure: Callable[..., Report]
     tiny: Mapping[str, Size] = field(default_factory=dict)
     is_quick: bool = True  # tiny, it takes a few seconds: the daily tests run it
+    full: Mapping[str, Size] = field(default_factory=dict)  # sizes for a night, where the shipped ones are smaller
 
     def defaults(self) -> dict[str, Size]:
         """The sizes as shipped."""
@@ -63,6 +65,11 @@ CASES = (
     Case("isolation", "Rows that fail beside rows that do not", isolation, {"actions": 40, "runs": 1}),
     Case("run_memory", "Memory of an action run", run_memory, {"backlogs": "50,200", "runs": 1}, is_quick=False),
     Case("parallel", "Several runs at once", parallel, {"actions": 40, "processes": "1,2", "runs": 1}, is_quick=False),
+    Case("ledger", "The ledger as it grows", scale_cases.ledger,
+         {"sizes": "60,120", "ledgers": "sqlite", "repeats": 1}, is_quick=False, full={"sizes": "10000,1000000"}),
+    Case("capture", "Event capture as it grows", scale_cases.capture,
+         {"entities": 2000, "flagged": 800, "rounds": 1, "year_entities": 2000, "year_flagged": 800, "builds": 3},
+         is_quick=False, full={"entities": 10_000_000, "flagged": 100_000, "builds": 365}),
     Case("start_up", "Start-up", start_up, {"runs": 1}, is_quick=False),
     Case("console", "Pages of the console", console, {"actions": 4000, "repeats": 1}),
 )  # fmt: skip

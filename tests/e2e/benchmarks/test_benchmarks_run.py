@@ -90,11 +90,11 @@ def test_sizes_keep_the_type_of_their_defaults() -> None:
     def measure(say: object, actions: int = 5, seconds: float = 0.5, is_with_peers: bool = True) -> Report:
         return Report()
 
-    case = Case(CASES[0].name, "", measure, {"actions": 1})
+    case = Case(CASES[0].name, "", measure)
     given = [f"{case.name}.{one}" for one in ("seconds=2", "is_with_peers=false")]
-    assert sizes_of(case, True, given) == {"actions": 1, "seconds": 2.0, "is_with_peers": False}
+    assert sizes_of(case, {"actions": 1}, given) == {"actions": 1, "seconds": 2.0, "is_with_peers": False}
     with pytest.raises(SystemExit, match="no such size"):
-        sizes_of(case, False, [f"{case.name}.rows=3"])
+        sizes_of(case, {}, [f"{case.name}.rows=3"])
 
 
 def test_a_plot_escapes_and_draws_its_limit() -> None:
