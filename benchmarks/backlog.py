@@ -29,6 +29,8 @@ def grow_to(around: Surroundings, waiting: int, build_no: int, taken_in: int = 1
     fill(around, taken_in, build_no)
     copies = -(-missing // taken_in) - 1
     with around.database.writing() as connection:
+        if not around.database.is_postgres:
+            connection.exec_driver_sql("pragma cache_size = -500000")  # KB: the indexes' pages are hit at random
         for table in (events, actions):
             _copy(connection, table, build_no, copies)
 

@@ -66,7 +66,7 @@ CASES = (
     Case("run_memory", "Memory of an action run", run_memory, {"backlogs": "50,200", "runs": 1}, is_quick=False),
     Case("parallel", "Several runs at once", parallel, {"actions": 40, "processes": "1,2", "runs": 1}, is_quick=False),
     Case("ledger", "The ledger as it grows", scale_cases.ledger,
-         {"sizes": "60,120", "ledgers": "sqlite", "repeats": 1}, is_quick=False, full={"sizes": "10000,1000000"}),
+         {"sizes": "60,120", "ledgers": "sqlite", "repeats": 1}, full={"sizes": "10000,1000000"}),
     Case("capture", "Event capture as it grows", scale_cases.capture,
          {"entities": 2000, "flagged": 800, "rounds": 1, "year_entities": 2000, "year_flagged": 800, "builds": 3},
          is_quick=False, full={"entities": 10_000_000, "flagged": 100_000, "builds": 365}),
