@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from postgres_server import PostgresServer, running_server
 
 CLAIM_LIMIT = 500  # so that every run claims several times
-ONE_SIGNAL, OWN_SIGNALS = "runs of one signal", "runs of as many signals"
+ONE_SIGNAL, OWN_SIGNALS = "at once, one signal", "at once, each its own signal"
 
 
 def parallel(say: Say, actions: int = 4_000, processes: str = "1,2,4", runs: int = 2) -> Report:
@@ -47,7 +47,7 @@ def _report(found: dict[str, Times], actions: int) -> Report:
         (name, *times.cells()[:2], f"{actions / times.median:,.0f}", f"{first / times.median:.2f} x")
         for name, times in found.items()
     )
-    columns = ("at once", "median", "smallest to largest", "actions/s", "of one run")
+    columns = ("runs", "median", "smallest to largest", "actions/s", "of one run")
     plot = Plot(
         name="parallel",
         title=f"{actions:,} actions on PostgreSQL: actions a second",

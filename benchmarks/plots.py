@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-WIDTH, LABELS, VALUES = 760, 310, 96
+WIDTH, LABELS, VALUES = 790, 310, 126
 BAR, GAP, TOP, BOTTOM = 20, 8, 40, 14
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2933 }
