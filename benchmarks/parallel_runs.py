@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def _report(found: dict[str, Times], actions: int) -> Report:
     return Report(tables=(Table(columns=columns, rows=rows),), plots=(plot,), notes=notes)
 
 
-def _way(server: PostgresServer, sink: str, actions: int, processes: int, signals: int):  # type: ignore[no-untyped-def]
+def _way(server: PostgresServer, sink: str, actions: int, processes: int, signals: int) -> Callable[[], Spent]:
     def once() -> Spent:
         ledger = server.url(server.fresh_database("bench"))
         with tempfile.TemporaryDirectory() as folder:
