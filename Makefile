@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Bytecode is compiled once at install; a process that may not write it would compile 800 modules at every start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo dev test test-all chaos lint lock clean
+.PHONY: demo dev test test-all chaos bench lint lock clean
 
 define install
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install -q --require-hashes -r requirements/installer.txt; }
@@ -46,12 +46,18 @@ SEEDS := 20
 chaos: $(VENV)/installed-test  ## kills at random moments while five days play, once for each of SEEDS=n seeds
 	$(BIN)/python tests/crash/chaos.py --seeds $(SEEDS)
 
+CASES :=
+SIZES :=
+FULL :=
+bench: $(VENV)/installed-test  ## all benchmarks, or CASES="delivery batch"; SIZES="delivery.actions=2000", or FULL=1; writes docs/benchmarks.md
+	$(BIN)/python benchmarks/run_all.py $(CASES) $(if $(FULL),--full) $(foreach size,$(SIZES),--size $(size))
+
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 lock: $(VENV)/installed-run  ## resolve what the files ask for anew into requirements/
 	$(COMPILE) --extra fit -o requirements/run.txt pyproject.toml
 	$(COMPILE) --extra test -o requirements/test.txt pyproject.toml
-	for server in tryton snowflake; do $(COMPILE) -o requirements/$$server.txt requirements/$$server.in; done
+	for server in tryton snowflake drt; do $(COMPILE) -o requirements/$$server.txt requirements/$$server.in; done
 
 clean:
 	rm -rf $(VENV) .loop dbt_signals/target dbt_signals/logs

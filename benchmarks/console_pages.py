@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
+import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from reporting import Plot, Report, Say, Table
 from sqlalchemy import Connection, select, text
 
 from dagster_project.console.application import build_application
@@ -154,41 +156,79 @@ async def call(application: object, path: str, cookie: str) -> tuple[int, str]:
     return started[0]["status"], given
 
 
-async def measure(desk: Desk, listed: dict[str, str]) -> None:
+async def measure(desk: Desk, listed: dict[str, str], repeats: int) -> tuple[float, dict[str, list[float]]]:
+    """Seconds of the first overview after a start, and the milliseconds of each page, as often as it was asked for."""
     application = build_application(desk, Exposure("127.0.0.1"))
     began = time.perf_counter()
     _, cookie = await call(application, "/", "")
-    print(f"first overview after the start: {time.perf_counter() - began:.1f} s\n")
-    print("| page | median ms | slowest ms |\n|---|---|---|")
+    first = time.perf_counter() - began
+    taken: dict[str, list[float]] = {name: [] for name in listed}
     for name, path in listed.items():
-        took = []
-        for _ in range(REPEATS):
+        for _ in range(repeats):
             began = time.perf_counter()
             status, cookie = await call(application, path, cookie)
-            took.append((time.perf_counter() - began) * 1000)
-            assert status == 200 or name.startswith("search"), f"{path}: {status}"
-        print(f"| {name} | {statistics.median(took):.0f} | {max(took):.0f} |")
+            taken[name].append((time.perf_counter() - began) * 1000)
+            if status != 200 and not name.startswith("search"):
+                raise RuntimeError(f"{path} was answered {status}")
+    return first, taken
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--actions", type=int, default=1_000_000)
-    parser.add_argument("--folder", type=Path, required=True, help="Where the ledger is kept, for the next time too.")
-    chosen = parser.parse_args()
-    chosen.folder.mkdir(parents=True, exist_ok=True)
-    file = chosen.folder / f"ledger-{chosen.actions}.sqlite"
+def console(say: Say, actions: int = 1_000_000, repeats: int = REPEATS) -> Report:
+    """Every page of the console over a filled ledger (SQLite), in the application, without the wire.
+
+    Parameters: how many actions the ledger has, two an event; how often each page is asked for.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        first, taken = measured_in(Path(folder), actions, repeats, say)
+    return report_of(first, taken, actions)
+
+
+def measured_in(folder: Path, count: int, repeats: int, say: Say) -> tuple[float, dict[str, list[float]]]:
+    """What `measure` gives, with the ledger of that size in a folder, filled unless it is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"ledger-{count}.sqlite"
     is_new = not file.exists()
     database = open_database(f"sqlite:///{file}")
     catalog = current_catalog(settings())
     signals = sorted(catalog.signals)[:3]
     if is_new:
         began = time.perf_counter()
-        fill(database, signals, chosen.actions, datetime.now(UTC))
-        print(f"filled in {time.perf_counter() - began:.0f} s")
+        fill(database, signals, count, datetime.now(UTC))
+        say(f"a ledger of {count:,} actions filled in {time.perf_counter() - began:.0f} s")
     with database.reading() as connection:
         listed = pages(connection, signals[0])
-    asyncio.run(measure(open_desk(settings(), database, lambda: catalog), listed))
+    found = asyncio.run(measure(open_desk(settings(), database, lambda: catalog), listed, repeats))
     database.close()
+    return found
+
+
+def report_of(first: float, taken: dict[str, list[float]], count: int) -> Report:
+    rows = tuple(
+        (name, f"{statistics.median(taken_ms):.0f}", f"{max(taken_ms):.0f}") for name, taken_ms in taken.items()
+    )
+    return Report(
+        tables=(Table(columns=("page", "median ms", "slowest ms"), rows=rows),),
+        plots=(
+            Plot(
+                name="console",
+                title=f"Pages of the console, {count:,} actions: median",
+                unit="ms",
+                bars=tuple((name, statistics.median(taken_ms)) for name, taken_ms in taken.items()),
+                ours=tuple(taken),
+            ),
+        ),
+        notes=(f"The first overview after a start took {first:.1f} s.",),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--actions", type=int, default=1_000_000)
+    parser.add_argument("--folder", type=Path, required=True, help="Where the ledger is kept, for the next time too.")
+    chosen = parser.parse_args()
+    first, taken = measured_in(chosen.folder, chosen.actions, REPEATS, print)
+    report = report_of(first, taken, chosen.actions)
+    print(report.tables[0].as_markdown(), *report.notes, sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -38,10 +38,10 @@ from dagster_project.ledger.readiness import refresh_lanes
 from dagster_project.ledger.removed_signals import hold_removed
 from dagster_project.ledger.retry_policy import RetryPolicy
 from dagster_project.ledger.schema import actions, builds, pauses
-from dagster_project.ledger.settlement import Rendering, Settled, settle, store_renderings, write_intents
+from dagster_project.ledger.settlement import Rendering, Settled, settle, write_intents
 from dagster_project.ledger.sweep import SweepPolicy
 from dagster_project.ledger.unknown_outcomes import unknown_count
-from dagster_project.ledger.work import ready_work
+from dagster_project.ledger.work import ready_ids, ready_work
 from dagster_project.verify.alerting import ledger_conditions
 from dagster_project.verify.conservation import Proof, prove
 from dagster_project.verify.explain import explain
@@ -160,14 +160,14 @@ def settle_100(stand: Stand) -> float:
     held = stand.claim(100)
 
     def work() -> None:
-        items = ready_work(stand.database, held, None, 100).items
+        items = ready_work(stand.database, held, ready_ids(stand.database, held, None)[:100]).items
         renderings = [
             Rendering(item.action_id, "{}", member_ids=tuple(member.action_id for member in item.members))
             for item in items
             if item.arguments_json is None
         ]
-        store_renderings(stand.database, held, renderings)
-        intents = write_intents(stand.database, held, [item.action_id for item in items], LEASE)
+        action_ids = [item.action_id for item in items]
+        intents = write_intents(stand.database, held, action_ids, LEASE, renderings).opened
         assert intents
         settle(stand.database, held, [Settled(one, DELIVERED) for one in intents], RETRY, Random(1))
 

@@ -9,12 +9,15 @@ compare them as ratios within one run of this script.
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
+
+from reporting import Plot, Report, Say, Table
+from timing import Spent, Times, in_turns
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests" / "e2e" / "loop"))
@@ -29,16 +32,11 @@ IMPORTS = (
 )
 
 
-def shown(what: str, seconds: list[float]) -> str:
-    median, spread = statistics.median(seconds), f"{min(seconds):.2f} to {max(seconds):.2f}"
-    return f"{what:<44} {median:6.2f} s  ({spread}, n={len(seconds)})"
-
-
-def import_seconds(loop: Loop, module: str) -> float:
+def import_spent(loop: Loop, module: str) -> Spent:
     """A whole process that does nothing but import the module."""
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", f"import {module}"], env=loop.environment, cwd=REPOSITORY, check=True)
-    return time.perf_counter() - began
+    return Spent(time.perf_counter() - began)
 
 
 def launch_seconds(dev: DagsterDev) -> tuple[float, float]:
@@ -52,20 +50,47 @@ def launch_seconds(dev: DagsterDev) -> tuple[float, float]:
     return data["startTime"] - began, min(step["startTime"] for step in data["stepStats"]) - began
 
 
-def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+def start_up(say: Say, runs: int = 5) -> Report:
+    """Processes that only import, and action runs that a real `dagster dev` launches.
+
+    Parameters: how many times each.
+    """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    with tempfile.TemporaryDirectory() as folder, running_loop(Path(folder) / "state") as loop:
+    # A run that the sensors asked for may write its last lines while `dagster dev` ends.
+    scratch = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with scratch as folder, running_loop(Path(folder) / "state") as loop:
         loop.play_day(1)
         for module in IMPORTS:
-            import_seconds(loop, module)  # once, uncounted, so that files are warm for all alike
-            print(shown(f"python -c 'import {module}'", [import_seconds(loop, module) for _ in range(count)]))
+            import_spent(loop, module)  # once, uncounted, so that files are warm for all alike
+        found = in_turns({f"import {module}": partial(import_spent, loop, module) for module in IMPORTS}, runs, say)
         with running_dagster(loop) as dev:
             launch_seconds(dev)
-            pairs = [launch_seconds(dev) for _ in range(count)]
-        print(shown("action run: launch to start (queue included)", [start for start, _ in pairs]))
-        print(shown("action run: launch to first op", [first for _, first in pairs]))
-        print(shown("action run: start to first op", [first - start for start, first in pairs]))
+            pairs = []
+            for number in range(runs):
+                pairs.append(launch_seconds(dev))
+                say(f"run {number + 1} of {runs}: launch to first op: {pairs[-1][1]:.2f} s")
+    launched = [start for start, _ in pairs], [first for _, first in pairs], [first - start for start, first in pairs]
+    names = ("launch to start, queue included", "launch to first op", "start to first op")
+    for name, seconds in zip(names, launched, strict=True):
+        found[f"action run: {name}"] = Times(tuple(map(Spent, seconds)))
+    return _report(found)
+
+
+def _report(found: dict[str, Times]) -> Report:
+    rows = tuple((name, *times.cells()[:2]) for name, times in found.items())
+    plot = Plot(
+        name="start_up",
+        title="How long things take to begin: seconds, median",
+        unit="s",
+        bars=tuple((name, times.median) for name, times in found.items()),
+        ours=tuple(name for name in found if name != "import dagster"),
+    )
+    return Report(tables=(Table(columns=("what", "median", "smallest to largest"), rows=rows),), plots=(plot,))
+
+
+def main() -> None:
+    report = start_up(print, int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    print(report.tables[0].as_markdown())
 
 
 if __name__ == "__main__":
