@@ -89,6 +89,10 @@ class Settings(BaseSettings):
     circuit_base_seconds: float = Field(default=30.0, gt=0)
     circuit_cap_seconds: float = Field(default=900.0, gt=0)
 
+    # --- how runs begin
+    profile: Literal["standard", "fast"] = "standard"  # fast: warm workers take the runs (docs/fast_profile.md)
+    warm_workers: int = Field(default=2, ge=1, le=64)  # idle processes that a pool keeps ready
+
     # --- clocks of the Dagster side
     sensor_interval_seconds: int | None = Field(default=None, ge=1)  # 2; on Snowflake, where looking costs money, 30
     # Dagster looks at sensors every 5 seconds: each watches the warehouse until shortly before the next time.

@@ -1,4 +1,4 @@
-"""Waits inside a sensor's evaluation for the moment in which a look at the warehouse pays, so that news is not left lying.
+"""Waits inside a sensor's evaluation for the moment in which a look at the warehouse pays.
 
 Dagster looks at its sensors every five seconds and has no setting for it. A sensor that watches for most of those five
 seconds sees a commit within a tenth of one. The watch is a hint and nothing else: what it misses, the next evaluation
@@ -115,7 +115,7 @@ class _PostgresWatch:
 
     def mark(self) -> Hashable:
         """How many builds are released, and when the last one was; None if the database does not answer any more."""
-        sql = f"select count(*), max(released_at) from {self.capture.builds} where signal = %s and released_at is not null"
+        sql = f"select count(released_at), max(released_at) from {self.capture.builds} where signal = %s"
         try:
             with told_as_unavailable():
                 return self.connection.rows(sql, [self.signal])[0]
