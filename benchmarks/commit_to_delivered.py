@@ -89,7 +89,7 @@ def sensors_in_turn(instance: Instance) -> None:
 
 
 def no_queue(instance: Instance) -> None:
-    instance["run_coordinator"] = {"module": "dagster", "class": "DefaultRunCoordinator"}
+    instance["run_coordinator"] = {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"}
     del instance["concurrency"]["runs"]
 
 

@@ -20,7 +20,7 @@ from dagster_project.detect.warehouses.connection import WarehouseConnection, Wa
 from dagster_project.detect.warehouses.duckdb_file import is_free, mark_of
 from dagster_project.detect.warehouses.opening import connect, told_as_unavailable
 
-GLANCE_SECONDS = 0.1  # between two looks at the mark
+GLANCE_SECONDS = 0.05  # between two looks at the mark
 ASK_SECONDS = 0.5  # between two questions whether work has become due by itself
 
 

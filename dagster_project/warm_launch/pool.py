@@ -26,6 +26,7 @@ from dagster_project.warm_launch.own_log import log_of
 from dagster_project.warm_launch.run_claims import RunClaim, RunClaims
 
 LOOKS_EVERY_SECONDS = 1.0
+LET_RUN_SECONDS = 2.0  # a run that has begun gets the machine before its worker's successor does
 LONGEST_PAUSE_SECONDS = 60.0  # between two starts that failed
 FINISH_WITHIN_SECONDS = 30.0  # runs under way when the pool is told to end
 END_WITHIN_SECONDS = 10.0  # after they were interrupted
@@ -115,9 +116,14 @@ class Pool:
             heard, _, _ = select.select(list(channels), [], [], LOOKS_EVERY_SECONDS)
             for channel in heard:
                 channels[channel].hear()
+            if any(channels[channel].life is Life.BUSY for channel in heard) and self._is_one_idle():
+                self.start_at = max(self.start_at, time.monotonic() + LET_RUN_SECONDS)
+
+    def _is_one_idle(self) -> bool:
+        return any(child.life is Life.IDLE for child in self.children)
 
     def _start_if_wanted(self) -> None:
-        """One at a time: a start takes a core for seconds, and the runs under way need theirs."""
+        """One at a time: a start takes a core for seconds."""
         waiting = [child.life for child in self.children if child.life is not Life.BUSY]
         if len(waiting) >= self.size or Life.STARTING in waiting or time.monotonic() < self.start_at:
             return
