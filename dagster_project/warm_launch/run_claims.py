@@ -109,8 +109,8 @@ class RunClaims:
         Parameters: which of some run ids belong to runs that have ended; the least age of a claim that is removed.
         """
         limit = time.time() - older_than_seconds
-        old = [run_id for run_id in self._run_ids() if _changed_at(self._folder / run_id) < limit]
-        gone = [run_id for run_id in are_finished(old) if run_id in set(old)] if old else []
+        old = {run_id for run_id in self._run_ids() if _changed_at(self._folder / run_id) < limit}
+        gone = old & set(are_finished(sorted(old))) if old else set()
         for run_id in gone:
             self._file(run_id).unlink(missing_ok=True)
         for leftover in self._folder.glob(f"{_UNFINISHED}*"):

@@ -1,4 +1,4 @@
-"""A Dagster instance with a warm pool, a code server and a job that tells which process executed it, all of them real."""
+"""A real instance with a warm pool, a code server and a job that tells which process executed it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,7 +102,7 @@ class WarmLab:
         return [worker.pid for worker in self.place.idle_workers("warm_job")]
 
     def launch(self, job: str = "note", expected: int | None = 0, **more: str) -> str:
-        """Launches a run as a person would, in a process of its own; returns the run's id when that process has ended."""
+        """Launches a run in a process of its own; returns the run's id when that process has ended."""
         run_id = str(uuid.uuid4())
         words = ["job", "launch", "--grpc-socket", str(self.server_socket), "-j", job, "--run-id", run_id]
         done = subprocess.run(
