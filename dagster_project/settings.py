@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     # --- clocks of the Dagster side
     sensor_interval_seconds: int | None = Field(default=None, ge=1)  # 2; on Snowflake, where looking costs money, 30
     # Dagster looks at sensors every 5 seconds: each watches the warehouse until shortly before the next time.
-    sensor_watch_seconds: float = Field(default=4.5, ge=0, le=30)  # 0: it looks once and does not wait
+    sensor_watch_seconds: float = Field(default=4.4, ge=0, le=30)  # 0: it looks once and does not wait
     sensors_watching: int = Field(default=3, ge=0)  # at once; each holds one of the code server's threads
     build_cron: str = "0 6 * * *"
     verify_cron: str = "*/15 * * * *"

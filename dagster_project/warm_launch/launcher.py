@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,7 @@ class _Handover:
     """How the offers of one run went."""
 
     taken_by: int | None = None  # the worker's process id
+    offers: int = 0
     reasons: list[str] = field(default_factory=list)
 
 
@@ -84,11 +86,9 @@ class WarmRunLauncher(DefaultRunLauncher):
         if not self._is_of_the_location(run):
             super().launch_run(context)
             return
-        self._place.make()
-        self._forget_ended_runs()
         handover = self._offer(run)
         if handover.taken_by is None:
-            self._start_cold(context, handover.reasons)
+            self._start_cold(context, handover)
         else:
             self._tell(run, f"Warm worker {handover.taken_by} took the run{_after(handover.reasons)}.")
 
@@ -100,11 +100,18 @@ class WarmRunLauncher(DefaultRunLauncher):
     def _offer(self, run: DagsterRun) -> _Handover:
         """Offers the run to one worker after another until one has it, or none is left that may."""
         handover = _Handover()
-        workers = self._place.idle_workers(self._location_module)
+        try:
+            self._place.make()
+            self._forget_ended_runs()
+            workers = self._place.idle_workers(self._location_module)
+        except OSError as error:
+            handover.reasons.append(f"{self._place.folder} cannot be used: {error.strerror}")
+            return handover
         if not workers:
             handover.reasons.append("no worker is idle")
         offer = self._offer_of(run)
         for worker in workers[:OFFERS_AT_MOST]:
+            handover.offers += 1
             try:
                 answer = make_offer(
                     worker.socket, offer, self._answer_within_seconds, sent=lambda: reach("run_offered")
@@ -126,20 +133,30 @@ class WarmRunLauncher(DefaultRunLauncher):
         arguments = ExecuteRunArgs(job_origin=origin, run_id=run.run_id, instance_ref=self._instance.get_ref())
         return Offer(run.run_id, arguments.get_command_args()[-1], origin.executable_path)
 
-    def _start_cold(self, context: LaunchRunContext, reasons: list[str]) -> None:
+    def _start_cold(self, context: LaunchRunContext, handover: _Handover) -> None:
         """Claims the run like any worker, and starts it through the code server only if nobody has it."""
         run = context.dagster_run
-        held = self._claims.take(run.run_id, "cold")
+        try:
+            held = self._claims.take(run.run_id, "cold")
+        except OSError as error:
+            if handover.offers:
+                raise  # somebody may have it, and nobody can tell
+            handover.reasons.append(f"no claim can be written: {error.strerror}")
+            self._launch_cold(context, handover.reasons)
+            return
         if held is None:
-            self._leave_to_its_owner(run, self._claims.read(run.run_id), reasons)
+            self._leave_to_its_owner(run, self._claims.read(run.run_id), handover.reasons)
             return
         try:
             reach("run_claimed_cold")
-            log.warning("run %s starts cold: %s", run.run_id, "; ".join(reasons))
-            self._tell(run, f"No warm worker took the run, it starts cold: {'; '.join(reasons)}.")
-            super().launch_run(context)
+            self._launch_cold(context, handover.reasons)
         finally:
             held.let_go()
+
+    def _launch_cold(self, context: LaunchRunContext, reasons: list[str]) -> None:
+        log.warning("run %s starts cold: %s", context.dagster_run.run_id, "; ".join(reasons))
+        self._tell(context.dagster_run, f"No warm worker took the run, it starts cold: {'; '.join(reasons)}.")
+        super().launch_run(context)
 
     def _leave_to_its_owner(self, run: DagsterRun, claim: RunClaim | None, reasons: list[str]) -> None:
         """A late answer is no failure; an owner that is gone is one, for nobody else may execute the run."""
@@ -176,11 +193,12 @@ class WarmRunLauncher(DefaultRunLauncher):
         if run is None or run.is_finished:
             return False
         self._instance.report_run_canceling(run)
-        if not self._claims.is_held(run_id):
-            self._tell(run, f"Warm worker {claim.pid} is gone, there is nothing to interrupt.")
-            return False
-        os.kill(claim.pid, signal.SIGINT)
-        return True
+        if self._claims.is_held(run_id):
+            with suppress(ProcessLookupError):  # ended since the look at its lock
+                os.kill(claim.pid, signal.SIGINT)
+                return True
+        self._tell(run, f"Warm worker {claim.pid} is gone, there is nothing to interrupt.")
+        return False
 
     @property
     def supports_check_run_worker_health(self) -> bool:

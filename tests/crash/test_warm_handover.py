@@ -79,6 +79,21 @@ def test_without_a_pool_a_run_starts_cold_and_says_why(lab: WarmLab) -> None:
     assert "it starts cold: no worker is idle" in lab.said(run)
 
 
+@pytest.mark.long
+def test_without_a_folder_for_claims_a_run_starts_cold_and_says_why(lab: WarmLab) -> None:
+    lab.start_pool()
+    away = lab.place.folder.rename(lab.home / "away")
+    lab.place.folder.touch()
+    try:
+        run = lab.launch()
+        lab.wait_for(run, SUCCESS)
+    finally:
+        lab.place.folder.unlink()
+        away.rename(lab.place.folder)
+    assert len(lab.executions(run)) == 1
+    assert "no claim can be written" in lab.said(run)
+
+
 def test_a_launcher_that_dies_after_its_offer_leaves_the_run_to_the_worker(lab: WarmLab) -> None:
     lab.start_pool()
     [worker] = lab.idle()
