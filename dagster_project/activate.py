@@ -5,7 +5,8 @@ from __future__ import annotations
 from dagster import AssetSelection, AssetSpec, DefaultScheduleStatus, Definitions, ScheduleDefinition, define_asset_job
 
 from dagster_project.contracts.catalog import CatalogSignal
-from dagster_project.detect.sensors import build_sensor
+from dagster_project.detect.lookout import Lookout
+from dagster_project.detect.sensors import Capacity, build_sensor
 from dagster_project.ledger.database import Database
 from dagster_project.respond.bindings import bind_roles, is_all_sandbox
 from dagster_project.respond.jobs import actions_key, build_job, build_tidy_job
@@ -33,6 +34,11 @@ def _actions_asset(signal: CatalogSignal) -> AssetSpec:
 
 
 _signals = list(catalog().signals.values())
+_capacity = Capacity(
+    settings().claim_limit,
+    settings().runs_in_flight,
+    Lookout(settings().sensors_watching, settings().sensor_watch_seconds),
+)
 _jobs = {signal.name: build_job(signal, surroundings) for signal in _signals}
 _tidy = build_tidy_job(surroundings)
 _verify = define_asset_job("verify_actions", AssetSelection.all_asset_checks())
@@ -59,9 +65,8 @@ defs = Definitions(
             signal,
             _jobs[signal.name],
             LedgerDesk(),
-            claim_limit=settings().claim_limit,
-            runs_in_flight=settings().runs_in_flight,
-            interval_seconds=settings().sensor_interval_seconds,
+            _capacity,
+            interval_seconds=settings().sensor_ticks_every,
             is_running_by_default=is_all_sandbox(catalog(), bind_roles(settings())),
         )
         for signal in _signals

@@ -36,6 +36,12 @@ POINTS = (
     "batch_settled",
     "work_done",
     "given_back",
+    # The fast profile: between a run's request and its start (dagster_project/warm_launch).
+    "run_offered",
+    "offer_received",
+    "run_claimed_warm",
+    "run_accepted",
+    "run_claimed_cold",
 )
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGSTOP")
 

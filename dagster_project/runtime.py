@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 
 from dagster_project.contracts.catalog import Catalog
+from dagster_project.detect.lookout import Watch, watching
 from dagster_project.ledger.catching_up import catch_up
 from dagster_project.ledger.claims import due_count
 from dagster_project.ledger.database import open_database
@@ -52,6 +54,9 @@ class LedgerDesk:
     def due(self, signal: str) -> int:
         database = surroundings().database
         return due_count(database, signal) + unknown_count(database, signal)
+
+    def watching(self, signal: str) -> AbstractContextManager[Watch | None]:
+        return watching(settings().warehouse_target, catalog().capture, signal)
 
 
 def take_in_new_builds(around: Surroundings, signal: str) -> list[IntakeReport]:

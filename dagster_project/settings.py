@@ -89,8 +89,15 @@ class Settings(BaseSettings):
     circuit_base_seconds: float = Field(default=30.0, gt=0)
     circuit_cap_seconds: float = Field(default=900.0, gt=0)
 
+    # --- how runs begin
+    profile: Literal["standard", "fast"] = "standard"  # fast: warm workers take the runs (docs/fast_profile.md)
+    warm_workers: int = Field(default=2, ge=1, le=64)  # idle processes that a pool keeps ready
+
     # --- clocks of the Dagster side
-    sensor_interval_seconds: int = Field(default=30, ge=1)
+    sensor_interval_seconds: int | None = Field(default=None, ge=1)  # 2; on Snowflake, where looking costs money, 30
+    # Dagster looks at sensors every 5 seconds: each watches the warehouse until shortly before the next time.
+    sensor_watch_seconds: float = Field(default=4.4, ge=0, le=30)  # 0: it looks once and does not wait
+    sensors_watching: int = Field(default=3, ge=0)  # at once; each holds one of the code server's threads
     build_cron: str = "0 6 * * *"
     verify_cron: str = "*/15 * * * *"
     sample_daily_cron: str = "0 7 * * *"
@@ -128,6 +135,11 @@ class Settings(BaseSettings):
         if self.ledger_url is not None:
             return self.ledger_url.get_secret_value()
         return f"sqlite:///{self.state_dir / 'ledger.sqlite'}"
+
+    @property
+    def sensor_ticks_every(self) -> int:
+        """Seconds between two evaluations of a sensor, if Dagster comes round so often."""
+        return self.sensor_interval_seconds or (30 if self.warehouse == "snowflake" else 2)
 
     @property
     def lease_within(self) -> timedelta:

@@ -1,4 +1,4 @@
-"""Runs the sandbox, the console and `dagster dev` side by side until dagster ends or the person stops them."""
+"""Runs sandbox, console, `dagster dev` and, where wanted, a warm pool until dagster ends or the person stops them."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from dagster_project.cli.ticking import dagster_home
+from dagster_project.instance_files import dagster_home
 from dagster_project.prepare import prepare_if_stale
 from dagster_project.sandbox.server import SandboxServer
-from dagster_project.settings import PROJECT_ROOT, settings
+from dagster_project.settings import PROJECT_ROOT, Settings, settings
 
 CONSOLE_PORT = 8660
 LONGEST_END_SECONDS = 10
 
 
 @contextmanager
-def running_console(environment: Mapping[str, str]) -> Iterator[None]:
-    """The console in a process of its own, ended by its id."""
-    command = [str(Path(sys.executable).parent / "loopctl"), "console", "--port", str(CONSOLE_PORT)]
+def running_beside(environment: Mapping[str, str], *words: str) -> Iterator[None]:
+    """A loopctl command in a process of its own, ended by its id."""
+    command = [str(Path(sys.executable).parent / "loopctl"), *words]
     process = subprocess.Popen(command, env=environment, cwd=PROJECT_ROOT)
     try:
         yield
@@ -36,9 +36,9 @@ def running_console(environment: Mapping[str, str]) -> Iterator[None]:
             process.kill()
 
 
-def run_development(console: Console, port: int) -> int:
+def run_development(console: Console, port: int, is_fast: bool) -> int:
     """Returns dagster's exit status. Every process is ended by its own id."""
-    chosen = settings()
+    chosen = settings().model_copy(update={"profile": "fast"}) if is_fast else settings()
     with console.status("compiling the catalog"):
         prepare_if_stale(chosen)
     data = chosen.state_dir / "sandbox"
@@ -47,13 +47,27 @@ def run_development(console: Console, port: int) -> int:
         console.print(Text(f"sandbox: {server.address.http_url}   dagster: http://127.0.0.1:{port}"))
         if not chosen.duckdb_file.exists() and chosen.warehouse == "duckdb":
             console.print(Text("there is no data yet: `loopctl land --generate`, then materialize the assets"))
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        environment |= {"DAGSTER_HOME": str(dagster_home(chosen)), "LOOP_STATE_DIR": str(chosen.state_dir)}
-        environment.setdefault("LOOP_DAGSTER_URL", f"http://127.0.0.1:{port}")
+        environment = development_environment(chosen, port)
         command = [str(Path(sys.executable).parent / "dagster"), "dev", "-w", str(PROJECT_ROOT / "workspace.yaml")]
         command += ["-h", "127.0.0.1", "-p", str(port)]
-        with running_console(environment), subprocess.Popen(command, env=environment, cwd=PROJECT_ROOT) as process:
+        with ExitStack() as beside:
+            beside.enter_context(running_beside(environment, "console", "--port", str(CONSOLE_PORT)))
+            if chosen.profile == "fast":
+                beside.enter_context(running_beside(environment, "warm-pool"))
+            process = beside.enter_context(subprocess.Popen(command, env=environment, cwd=PROJECT_ROOT))
             try:
                 return process.wait()
             except KeyboardInterrupt:
                 return process.wait()
+
+
+def development_environment(chosen: Settings, port: int) -> dict[str, str]:
+    """What every process of the development set-up is started with."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment |= {
+        "DAGSTER_HOME": str(dagster_home(chosen)),
+        "LOOP_STATE_DIR": str(chosen.state_dir),
+        "LOOP_PROFILE": chosen.profile,
+    }
+    environment.setdefault("LOOP_DAGSTER_URL", f"http://127.0.0.1:{port}")
+    return environment

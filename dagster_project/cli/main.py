@@ -26,6 +26,7 @@ from dagster_project.ledger.intake import BuildMismatch, WrongWarehouse
 from dagster_project.prepare import PrepareFailed
 from dagster_project.respond.bindings import BindingRefused
 from dagster_project.settings import SettingsRefused, settings
+from dagster_project.warm_launch.pool import PoolRuns
 
 # What a person can act on is told in a sentence; anything else is a fault of ours and shows its traceback.
 EXPECTED = (
@@ -38,6 +39,7 @@ EXPECTED = (
     BindingRefused,
     PrepareFailed,
     SettingsRefused,
+    PoolRuns,
 )
 
 
@@ -170,11 +172,21 @@ def demo(customers: int, seed: int) -> None:
 
 @main.command()
 @click.option("--port", default=3000, show_default=True, help="Dagster's pages.")
-def dev(port: int) -> None:
+@click.option("--fast", "is_fast", is_flag=True, help="Runs are taken by warm workers: docs/fast_profile.md.")
+def dev(port: int, is_fast: bool) -> None:
     """The sandbox and `dagster dev` together, until Ctrl-C."""
     from dagster_project.cli.development import run_development
 
-    sys.exit(run_development(console(), port))
+    sys.exit(run_development(console(), port, is_fast))
+
+
+@main.command("warm-pool")
+@click.option("--home", type=click.Path(path_type=Path), help="The instance's folder, instead of DAGSTER_HOME.")
+def warm_pool(home: Path | None) -> None:
+    """Keeps warm workers ready for the fast profile, until Ctrl-C or SIGTERM. One for an instance, on its host."""
+    from dagster_project.cli.warm_pool import serve_pool
+
+    serve_pool(home)
 
 
 @main.command()

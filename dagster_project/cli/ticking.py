@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from dagster import DagsterInstance
 
@@ -16,6 +14,7 @@ from dagster_project.contracts.catalog import CatalogSignal
 from dagster_project.contracts.warehouse import SnowflakeTarget
 from dagster_project.detect.build_failures import failure_in_words
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable, build_records, reading
+from dagster_project.instance_files import dagster_home
 from dagster_project.land.accounting import read_accounting
 from dagster_project.ledger.claims import due_count
 from dagster_project.ledger.criteria import words_in_force
@@ -25,7 +24,7 @@ from dagster_project.prepare import DbtCommand
 from dagster_project.respond.action_run import Surroundings, tidy
 from dagster_project.respond.jobs import build_job
 from dagster_project.runtime import take_in_new_builds, told
-from dagster_project.settings import PROJECT_ROOT, Settings
+from dagster_project.settings import Settings
 
 Say = Callable[[str], None]
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -42,14 +41,6 @@ class TickReport:
     runs: int = 0
     failed_runs: int = 0
     notes: list[str] = field(default_factory=list)
-
-
-def dagster_home(settings: Settings) -> Path:
-    """The instance's folder, with the project's dagster.yaml in it."""
-    home = settings.state_dir / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")
-    return home
 
 
 @contextmanager

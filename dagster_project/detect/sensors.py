@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from dagster import (
@@ -19,6 +21,7 @@ from dagster import (
 )
 
 from dagster_project.contracts.catalog import CatalogSignal
+from dagster_project.detect.lookout import Lookout, Watch, wait_for_news
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable
 
 IN_FLIGHT = [
@@ -41,6 +44,28 @@ class Desk(Protocol):
         """How much work a run could take now, counted up to a bound."""
         ...
 
+    def watching(self, signal: str) -> AbstractContextManager[Watch | None]:
+        """What tells cheaply that `catch_up` may find something."""
+        ...
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """How many runs of one signal may be under way, how much each takes, and how long a sensor waits for news."""
+
+    claim_limit: int
+    runs_in_flight: int
+    lookout: Lookout
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How much is due, how many runs are under way, and how many are missing."""
+
+    due: int
+    running: int
+    missing: int
+
 
 def runs_missing(due: int, in_flight: int, claim_limit: int, at_most: int) -> int:
     """How many runs to ask for: enough for the due work, no more than the cap, less those that are under way."""
@@ -52,8 +77,7 @@ def build_sensor(
     signal: CatalogSignal,
     job: JobDefinition,
     desk: Desk,
-    claim_limit: int,
-    runs_in_flight: int,
+    capacity: Capacity,
     interval_seconds: int,
     is_running_by_default: bool,
 ) -> SensorDefinition:
@@ -69,26 +93,61 @@ def build_sensor(
         tags={"signal": signal.name},
     )
     def watch(context: SensorEvaluationContext) -> SensorResult | SkipReason:
-        news = _catch_up(context, desk, signal.name)
-        due = desk.due(signal.name)
-        running = context.instance.get_runs_count(RunsFilter(job_name=job.name, statuses=IN_FLIGHT))
-        missing = runs_missing(due, running, claim_limit, runs_in_flight)
-        summary = f"{'; '.join(news)}. {due} due, {running} runs under way"
-        if not missing:
+        look = _Look(context, desk, signal.name, job.name, capacity)
+        news = look.until_a_run_is_missing()
+        now = look.standing()
+        summary = f"{'; '.join(news) or 'no new build'}. {now.due} due, {now.running} runs under way"
+        if not now.missing:
             return SkipReason(summary)
         context.log.info(summary)
-        return SensorResult(run_requests=[RunRequest(tags={"signal": signal.name}) for _ in range(missing)])
+        return SensorResult(run_requests=[RunRequest(tags={"signal": signal.name}) for _ in range(now.missing)])
 
     return watch
 
 
-def _catch_up(context: SensorEvaluationContext, desk: Desk, signal: str) -> Sequence[str]:
-    """What was taken in, in words. A warehouse that cannot be read now is a reason, not a failure: due work goes on."""
-    try:
-        news = desk.catch_up(signal)
-    except WarehouseUnavailable as error:
-        context.log.warning(str(error))
-        return [f"warehouse not read: {error}"]
-    for line in news:
-        context.log.info(line)
-    return news or ["no new build"]
+@dataclass(frozen=True)
+class _Look:
+    """One evaluation of a sensor: a full look, and where there is a place for it, a wait for the next one."""
+
+    context: SensorEvaluationContext
+    desk: Desk
+    signal: str
+    job: str
+    capacity: Capacity
+
+    def until_a_run_is_missing(self) -> list[str]:
+        """What was taken in, in words; ends at once where a run is missing, else when the wait is over."""
+        with self.capacity.lookout.place() as until:
+            if until is None:
+                return self._take_in()
+            with self.desk.watching(self.signal) as watch:
+                return self._take_in() if watch is None else self._keep_looking(watch, until)
+
+    def _keep_looking(self, watch: Watch, until: float) -> list[str]:
+        news: list[str] = []
+        is_looking = True
+        while is_looking:
+            seen = watch.mark()  # before the look: what is committed during it is news again
+            news += self._take_in()
+            is_looking = not self._is_missing() and wait_for_news(watch, seen, self._is_missing, until)
+        return news
+
+    def _take_in(self) -> list[str]:
+        """A warehouse that cannot be read now is a reason, not a failure: due work goes on."""
+        try:
+            news = self.desk.catch_up(self.signal)
+        except WarehouseUnavailable as error:
+            self.context.log.warning(str(error))
+            return [f"warehouse not read: {error}"]
+        for line in news:
+            self.context.log.info(line)
+        return list(news)
+
+    def _is_missing(self) -> bool:
+        return self.standing().missing > 0
+
+    def standing(self) -> Standing:
+        due = self.desk.due(self.signal)
+        running = self.context.instance.get_runs_count(RunsFilter(job_name=self.job, statuses=IN_FLIGHT))
+        missing = runs_missing(due, running, self.capacity.claim_limit, self.capacity.runs_in_flight)
+        return Standing(due, running, missing)

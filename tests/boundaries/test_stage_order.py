@@ -15,10 +15,10 @@ STAGES = (
     {"ledger"},
     {"respond"},
     {"verify"},
-    {"prepare"},
+    {"prepare", "instance_files"},
     {"runtime"},
     {"preview", "validate", "catalogue"},
-    {"console"},
+    {"console", "warm_launch"},
     {"transform", "activate", "cli"},
 )
 # What a module may import besides earlier stages and its own.

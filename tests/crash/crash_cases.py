@@ -16,7 +16,9 @@ DOUBT = ("intent_written", "request_sent", "reply_received", "outcome_open")
 AFTER = ("outcome_written", "batch_settled", "work_done", "given_back")
 PHASES = {"first_meeting": FIRST_MEETING, "intake": INTAKE, "claim": CLAIM, "doubt": DOUBT, "after": AFTER}
 
-ELSEWHERE = ("answer_found",)  # only where a destination can be asked: test_unknown_outcomes.py
+# Only in the fast profile: test_warm_handover.py.
+HANDOVER = ("run_offered", "offer_received", "run_claimed_warm", "run_accepted", "run_claimed_cold")
+ELSEWHERE = ("answer_found", *HANDOVER)  # the first only where a destination can be asked: test_unknown_outcomes.py
 OUTSIDE = ("request_sent",)  # the sink sees it, the process cannot
 
 KILLS = ("SIGKILL", "SIGTERM")

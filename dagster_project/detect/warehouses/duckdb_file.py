@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from dagster_project.contracts.warehouse import DuckDBTarget
 from dagster_project.detect.warehouses.connection import WarehouseConnection, WarehouseUnavailable, first_line
 
 LOCK_WAIT_SECONDS = 8.0
+Mark = tuple[tuple[int, int, int], ...]
 DRIVERS = ("duckdb", "_duckdb")
 
 
@@ -61,3 +63,30 @@ def _open(target: DuckDBTarget) -> Any:
 def _is_lock(error: Exception) -> bool:
     """DuckDB has one exception for all trouble with a file; only a lock goes away by waiting."""
     return "lock" in str(error)
+
+
+def mark_of(target: DuckDBTarget) -> Mark:
+    """Changes with every commit, and costs two looks at the folder: the file and its log, without opening either.
+
+    It is a hint that a look pays, never proof that nothing is new: a file system counts time in steps.
+    """
+    return tuple(_seen(file) for file in (target.path, target.path.with_name(f"{target.path.name}.wal")))
+
+
+def _seen(file: Path) -> tuple[int, int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def is_free(target: DuckDBTarget) -> bool:
+    """Whether no other process writes the file now, so that reading it would not have to wait."""
+    import duckdb
+
+    try:
+        duckdb.connect(str(target.path), read_only=True).close()
+    except duckdb.Error:
+        return False
+    return True

@@ -29,14 +29,20 @@ def connect(target: WarehouseTarget) -> Iterator[WarehouseConnection]:
 
 
 @contextlib.contextmanager
+def told_as_unavailable() -> Iterator[None]:
+    """Tells a driver's error inside it as WarehouseUnavailable; every other error stays what it is."""
+    try:
+        yield
+    except WarehouseUnavailable:
+        raise
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] in DRIVERS:
+            raise WarehouseUnavailable(f"a query failed: {first_line(error)}") from error
+        raise
+
+
+@contextlib.contextmanager
 def reading(target: WarehouseTarget) -> Iterator[WarehouseConnection]:
     """As `connect`, with every failure of a query told as WarehouseUnavailable."""
-    with connect(target) as connection:
-        try:
-            yield connection
-        except WarehouseUnavailable:
-            raise
-        except Exception as error:
-            if type(error).__module__.partition(".")[0] in DRIVERS:
-                raise WarehouseUnavailable(f"a query failed: {first_line(error)}") from error
-            raise
+    with connect(target) as connection, told_as_unavailable():
+        yield connection

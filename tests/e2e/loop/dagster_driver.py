@@ -98,11 +98,12 @@ def until(what: str, holds: Callable[[], bool], within_seconds: float) -> None:
 
 
 @contextmanager
-def running_dagster(loop: Loop) -> Iterator[DagsterDev]:
+def running_dagster(loop: Loop, instance_yaml: str | None = None) -> Iterator[DagsterDev]:
+    """Parameters: the loop; the instance's settings, the shipped ones by default."""
     port = free_port()
     home = loop.state_dir / "dagster"
     home.mkdir(exist_ok=True)
-    (home / "dagster.yaml").write_text((REPOSITORY / "dagster.yaml").read_text())
+    (home / "dagster.yaml").write_text(instance_yaml or (REPOSITORY / "dagster.yaml").read_text())
     log = (loop.state_dir / "dagster_dev.txt").open("wb")
     process = subprocess.Popen(
         [
@@ -141,3 +142,27 @@ def running_dagster(loop: Loop) -> Iterator[DagsterDev]:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         log.close()
+
+
+@contextmanager
+def running_pool(loop: Loop, **more_environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A warm pool for the loop's instance, with its first worker ready."""
+    home = loop.state_dir / "dagster"
+    with (loop.state_dir / "warm_pool.txt").open("ab") as log:
+        process = subprocess.Popen(
+            [str(Path(sys.executable).parent / "loopctl"), "warm-pool", "--home", str(home)],
+            env={**loop.environment, "LOOP_PROFILE": "fast", **more_environment},
+            cwd=REPOSITORY,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            until("a warm worker is ready", lambda: any((home / "warm" / "idle").glob("[0-9]*")), 120)
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 
 import pytest
 from dagster import (
@@ -21,7 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.contracts.prepared_project import prepared_project
 
-from dagster_project.detect.sensors import build_sensor, runs_missing
+from dagster_project.detect.lookout import Lookout, wait_for_news
+from dagster_project.detect.sensors import Capacity, build_sensor, runs_missing
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable
 
 NAME = "customer_churn_risk"
@@ -33,12 +36,33 @@ def act() -> None:
 
 
 @dataclass
+class Watch:
+    """Marks as a test scripts them: what each glance sees, the last one for ever."""
+
+    marks: list[int]
+    is_let_go: bool = True
+    glances: int = 0
+
+    def mark(self) -> Hashable:
+        self.glances += 1
+        return self.marks.pop(0) if len(self.marks) > 1 else self.marks[0]
+
+    def is_free(self) -> bool:
+        return self.is_let_go
+
+
+@dataclass
 class Desk:
     """A ledger that says what a test tells it to."""
 
     due_count: int = 0
     news: Sequence[str] = ()
     is_warehouse_there: bool = True
+    lookout: Lookout = field(default_factory=lambda: Lookout(3, 0))
+    watch: Watch | None = None
+
+    def watching(self, signal: str) -> AbstractContextManager[Watch | None]:
+        return nullcontext(self.watch)
 
     def catch_up(self, signal: str) -> Sequence[str]:
         if not self.is_warehouse_there:
@@ -50,7 +74,9 @@ class Desk:
 
 
 def sensor_on(desk: Desk, is_running: bool = True) -> SensorDefinition:
-    return build_sensor(prepared_project().catalog.signals[NAME], act, desk, 100, 3, 30, is_running)
+    return build_sensor(
+        prepared_project().catalog.signals[NAME], act, desk, Capacity(100, 3, desk.lookout), 30, is_running
+    )
 
 
 @pytest.fixture
@@ -129,3 +155,60 @@ def test_never_more_than_the_cap_and_never_fewer_than_the_work_needs(
     assert missing + running <= max(cap, running)
     assert missing + running >= cap or (missing + running) * limit >= due
     assert missing == 0 or (missing + running - 1) * limit < due
+
+
+# --- waiting for news inside an evaluation
+
+
+@dataclass
+class FilledLater(Desk):
+    """Work becomes due with the second look."""
+
+    looks: int = 0
+
+    def catch_up(self, signal: str) -> Sequence[str]:
+        self.looks += 1
+        self.due_count = 7 if self.looks > 1 else 0
+        return [f"look {self.looks}"]
+
+
+def test_a_commit_during_the_wait_is_taken_in_by_the_same_evaluation(instance: DagsterInstance) -> None:
+    desk = FilledLater(lookout=Lookout(1, 60), watch=Watch([1, 1, 1, 2]))
+    assert requests_of(desk, instance) == 1
+    assert desk.looks == 2
+
+
+def test_a_commit_between_the_mark_and_the_look_is_looked_at_again(instance: DagsterInstance) -> None:
+    desk = FilledLater(lookout=Lookout(1, 60), watch=Watch([1, 2]))
+    assert requests_of(desk, instance) == 1
+
+
+def test_work_that_becomes_due_by_itself_ends_the_wait(instance: DagsterInstance) -> None:
+    desk = Desk(lookout=Lookout(1, 60), watch=Watch([1]))
+
+    def approved(watch: Watch) -> Callable[[], bool]:
+        return lambda: watch.glances > 3
+
+    assert desk.watch is not None
+    assert wait_for_news(desk.watch, 1, approved(desk.watch), time.monotonic() + 60)
+
+
+def test_a_writer_that_holds_the_file_is_waited_for_no_longer_than_the_wait() -> None:
+    watch = Watch([2], is_let_go=False)
+    assert not wait_for_news(watch, 1, lambda: False, time.monotonic() + 0.3)
+    watch.is_let_go = True
+    assert wait_for_news(watch, 1, lambda: False, time.monotonic() + 60)
+
+
+def test_no_more_sensors_wait_at_once_than_there_are_places() -> None:
+    lookout = Lookout(1, 60)
+    with lookout.place() as first, lookout.place() as second:
+        assert first is not None and second is None
+    with lookout.place() as again:
+        assert again is not None
+
+
+def test_without_a_wait_or_without_a_watch_it_looks_once(instance: DagsterInstance) -> None:
+    for desk in (FilledLater(lookout=Lookout(1, 0), watch=Watch([1, 2])), FilledLater(lookout=Lookout(1, 60))):
+        assert requests_of(desk, instance) == 0
+        assert desk.looks == 1
