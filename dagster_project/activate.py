@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from dagster import AssetSelection, AssetSpec, DefaultScheduleStatus, Definitions, ScheduleDefinition, define_asset_job
+from dagster import (
+    AssetSelection,
+    AssetSpec,
+    DefaultScheduleStatus,
+    Definitions,
+    ScheduleDefinition,
+    define_asset_job,
+    in_process_executor,
+)
 
 from dagster_project.contracts.catalog import CatalogSignal
 from dagster_project.detect.sensors import build_sensor
@@ -61,6 +69,7 @@ defs = Definitions(
             LedgerDesk(),
             claim_limit=settings().claim_limit,
             runs_in_flight=settings().runs_in_flight,
+            lease_seconds=settings().lease_seconds,
             interval_seconds=settings().sensor_interval_seconds,
             is_running_by_default=is_all_sandbox(catalog(), bind_roles(settings())),
         )
@@ -72,4 +81,5 @@ defs = Definitions(
         ScheduleDefinition(job=one, cron_schedule=cron, default_status=DefaultScheduleStatus.RUNNING)
         for one, cron in _crons
     ],
+    executor=in_process_executor,
 )

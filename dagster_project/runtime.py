@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,6 +12,7 @@ from dagster_project.ledger.claims import due_count
 from dagster_project.ledger.database import open_database
 from dagster_project.ledger.intake import IntakeReport
 from dagster_project.ledger.log_lines import write_json_lines
+from dagster_project.ledger.run_presence import runs_gone
 from dagster_project.ledger.unknown_outcomes import unknown_count
 from dagster_project.prepare import current_catalog
 from dagster_project.respond.action_run import Surroundings
@@ -52,6 +53,9 @@ class LedgerDesk:
     def due(self, signal: str) -> int:
         database = surroundings().database
         return due_count(database, signal) + unknown_count(database, signal)
+
+    def gone(self, run_ids: Collection[str]) -> set[str]:
+        return runs_gone(surroundings().database, run_ids, settings().lease_within)
 
 
 def take_in_new_builds(around: Surroundings, signal: str) -> list[IntakeReport]:

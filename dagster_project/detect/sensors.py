@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from dagster import (
+    DagsterInstance,
     DagsterRunStatus,
     DefaultSensorStatus,
     JobDefinition,
@@ -29,6 +31,11 @@ IN_FLIGHT = [
     DagsterRunStatus.CANCELING,
 ]
 
+GONE = (
+    "The run's lease on its work has ended and it tries nothing any more: its process is gone. What it left open is "
+    "settled by the next run."
+)
+
 
 class Desk(Protocol):
     """What a sensor asks of the ledger."""
@@ -39,6 +46,10 @@ class Desk(Protocol):
 
     def due(self, signal: str) -> int:
         """How much work a run could take now, counted up to a bound."""
+        ...
+
+    def gone(self, run_ids: Collection[str]) -> set[str]:
+        """Which of these runs, that began longer ago than a lease holds, are not at work any more."""
         ...
 
 
@@ -54,6 +65,7 @@ def build_sensor(
     desk: Desk,
     claim_limit: int,
     runs_in_flight: int,
+    lease_seconds: float,
     interval_seconds: int,
     is_running_by_default: bool,
 ) -> SensorDefinition:
@@ -71,7 +83,7 @@ def build_sensor(
     def watch(context: SensorEvaluationContext) -> SensorResult | SkipReason:
         news = _catch_up(context, desk, signal.name)
         due = desk.due(signal.name)
-        running = context.instance.get_runs_count(RunsFilter(job_name=job.name, statuses=IN_FLIGHT))
+        running = _under_way(context.instance, job.name, desk, lease_seconds)
         missing = runs_missing(due, running, claim_limit, runs_in_flight)
         summary = f"{'; '.join(news)}. {due} due, {running} runs under way"
         if not missing:
@@ -80,6 +92,25 @@ def build_sensor(
         return SensorResult(run_requests=[RunRequest(tags={"signal": signal.name}) for _ in range(missing)])
 
     return watch
+
+
+def _under_way(instance: DagsterInstance, job_name: str, desk: Desk, lease_seconds: float) -> int:
+    """How many runs are at work or will be; those that are gone are reported failed and give back their places.
+
+    A run whose process and code server died together stays "started" for Dagster until its longest time is over. It
+    would keep its signal waiting, and a place in its pool, for all of that.
+    """
+    records = instance.get_run_records(RunsFilter(job_name=job_name, statuses=IN_FLIGHT))
+    latest = time.time() - lease_seconds
+    old = {
+        record.dagster_run.run_id: record.dagster_run
+        for record in records
+        if record.dagster_run.status is DagsterRunStatus.STARTED and (record.start_time or latest) < latest
+    }
+    gone = desk.gone(old) if old else set()
+    for run_id in sorted(gone):
+        instance.report_run_failed(old[run_id], message=GONE)
+    return len(records) - len(gone)
 
 
 def _catch_up(context: SensorEvaluationContext, desk: Desk, signal: str) -> Sequence[str]:

@@ -166,7 +166,7 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
 
 
 def _is_plain_path(name: str | None) -> TypeGuard[str]:
-    """Whether a SQLite database is named by its path; `file:...?mode=ro` is SQLite's own to read, and names no folder."""
+    """Whether a SQLite database is named by its path. `file:...?mode=ro` is for SQLite to read; it names no folder."""
     return bool(name) and not str(name).startswith("file:")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
 from dagster import (
+    DagsterEvent,
+    DagsterEventType,
     DagsterInstance,
     DagsterRun,
     DagsterRunStatus,
@@ -25,6 +28,7 @@ from dagster_project.detect.sensors import build_sensor, runs_missing
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable
 
 NAME = "customer_churn_risk"
+LEASE_SECONDS = 300.0
 
 
 @job(name=f"act_on_{NAME}")
@@ -39,6 +43,7 @@ class Desk:
     due_count: int = 0
     news: Sequence[str] = ()
     is_warehouse_there: bool = True
+    gone_runs: Collection[str] = ()
 
     def catch_up(self, signal: str) -> Sequence[str]:
         if not self.is_warehouse_there:
@@ -48,9 +53,12 @@ class Desk:
     def due(self, signal: str) -> int:
         return self.due_count
 
+    def gone(self, run_ids: Collection[str]) -> set[str]:
+        return set(run_ids) & set(self.gone_runs)
+
 
 def sensor_on(desk: Desk, is_running: bool = True) -> SensorDefinition:
-    return build_sensor(prepared_project().catalog.signals[NAME], act, desk, 100, 3, 30, is_running)
+    return build_sensor(prepared_project().catalog.signals[NAME], act, desk, 100, 3, LEASE_SECONDS, 30, is_running)
 
 
 @pytest.fixture
@@ -90,6 +98,20 @@ def test_runs_that_have_ended_and_other_jobs_runs_do_not_count(
     instance.add_run(DagsterRun(job_name=act.name, status=status))
     instance.add_run(DagsterRun(job_name="act_on_deal_won", status=DagsterRunStatus.STARTED))
     assert requests_of(Desk(1), instance) == 1
+
+
+@pytest.mark.parametrize(("hours_ago", "is_gone", "is_left"), [(1, True, True), (1, False, False), (0, True, False)])
+def test_a_run_that_is_gone_gives_its_place_back(
+    instance: DagsterInstance, hours_ago: int, is_gone: bool, is_left: bool
+) -> None:
+    """Its process and its code server died together, so that nobody has told Dagster."""
+    run = DagsterRun(job_name=act.name, status=DagsterRunStatus.NOT_STARTED)
+    instance.add_run(run)
+    event = DagsterEvent(DagsterEventType.RUN_START.value, act.name)
+    instance.report_dagster_event(event, run.run_id, timestamp=time.time() - 3600 * hours_ago - 1)
+    assert requests_of(Desk(1, gone_runs=[run.run_id] if is_gone else []), instance) == (1 if is_left else 0)
+    (left,) = instance.get_runs()
+    assert left.status is (DagsterRunStatus.FAILURE if is_left else DagsterRunStatus.STARTED)
 
 
 def test_a_request_carries_the_signals_name_and_no_key_no_config(instance: DagsterInstance) -> None:
