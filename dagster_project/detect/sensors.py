@@ -35,6 +35,7 @@ GONE = (
     "The run's lease on its work has ended and it tries nothing any more: its process is gone. What it left open is "
     "settled by the next run."
 )
+PRIORITY_TAG = "dagster/priority"
 
 
 class Desk(Protocol):
@@ -46,6 +47,10 @@ class Desk(Protocol):
 
     def due(self, signal: str) -> int:
         """How much work a run could take now, counted up to a bound."""
+        ...
+
+    def most_severe(self, signal: str) -> int:
+        """The severity's rank of the most severe work that a run could take now."""
         ...
 
     def gone(self, run_ids: Collection[str]) -> set[str]:
@@ -69,7 +74,10 @@ def build_sensor(
     interval_seconds: int,
     is_running_by_default: bool,
 ) -> SensorDefinition:
-    """The sensor of one signal. A run request carries no ids and no data: the run claims what is due then."""
+    """The sensor of one signal. A run request carries no ids and no data: the run claims what is due then.
+
+    Its priority is the severity of what is due, so that in a full queue a critical case waits for no wave.
+    """
     status = DefaultSensorStatus.RUNNING if is_running_by_default else DefaultSensorStatus.STOPPED
 
     @sensor(
@@ -89,7 +97,8 @@ def build_sensor(
         if not missing:
             return SkipReason(summary)
         context.log.info(summary)
-        return SensorResult(run_requests=[RunRequest(tags={"signal": signal.name}) for _ in range(missing)])
+        tags = {"signal": signal.name, PRIORITY_TAG: str(desk.most_severe(signal.name))}
+        return SensorResult(run_requests=[RunRequest(tags=tags) for _ in range(missing)])
 
     return watch
 

@@ -42,6 +42,14 @@ def due_count(database: Database, signal: str, at_most: int = 1000) -> int:
         return connection.execute(select(func.count()).select_from(some.subquery())).scalar_one()
 
 
+def most_severe_due(database: Database, signal: str) -> int:
+    """The rank of the most severe work that a run could take now, 0 where there is none."""
+    with database.reading() as connection:
+        now = database.now()
+        due = select(actions.c.severity_rank).where(*_due(signal, now, blocked_destinations(connection, now)))
+        return connection.execute(due.order_by(actions.c.severity_rank.desc()).limit(1)).scalar() or 0
+
+
 def claim(
     database: Database, signal: str, run_id: str, limit: int, lease_within: timedelta, sweeping: SweepPolicy
 ) -> Claim:

@@ -44,6 +44,7 @@ class Desk:
     news: Sequence[str] = ()
     is_warehouse_there: bool = True
     gone_runs: Collection[str] = ()
+    rank: int = 0
 
     def catch_up(self, signal: str) -> Sequence[str]:
         if not self.is_warehouse_there:
@@ -52,6 +53,9 @@ class Desk:
 
     def due(self, signal: str) -> int:
         return self.due_count
+
+    def most_severe(self, signal: str) -> int:
+        return self.rank
 
     def gone(self, run_ids: Collection[str]) -> set[str]:
         return set(run_ids) & set(self.gone_runs)
@@ -114,11 +118,12 @@ def test_a_run_that_is_gone_gives_its_place_back(
     assert left.status is (DagsterRunStatus.FAILURE if is_left else DagsterRunStatus.STARTED)
 
 
-def test_a_request_carries_the_signals_name_and_no_key_no_config(instance: DagsterInstance) -> None:
-    found = evaluate(Desk(150), instance)
+def test_a_request_carries_the_signals_name_and_its_severity_and_no_key_no_config(instance: DagsterInstance) -> None:
+    found = evaluate(Desk(150, rank=3), instance)
     assert isinstance(found, SensorResult)
+    tags = {"signal": NAME, "dagster/priority": "3"}
     for request in found.run_requests or []:
-        assert (request.run_key, request.run_config, dict(request.tags)) == (None, {}, {"signal": NAME})
+        assert (request.run_key, request.run_config, dict(request.tags)) == (None, {}, tags)
 
 
 def test_a_skip_says_what_was_seen(instance: DagsterInstance) -> None:
