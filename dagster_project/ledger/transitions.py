@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection, update
 
 from dagster_project.contracts.vocabulary import SETTLED, ActionState
 from dagster_project.ledger import audit_chain
+from dagster_project.ledger.row_writing import update_rows
 from dagster_project.ledger.schema import actions
 
 CHUNK = 400  # rows named in one statement; below every database's limit on parameters
@@ -43,13 +44,23 @@ def apply_transitions(connection: Connection, transitions: Sequence[Transition],
     by_shape: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for transition in transitions:
         values = _row_values(transition, now)
-        by_shape.setdefault(tuple(values), []).append({"b_id": transition.action_id, **values})
-    for shape, rows in by_shape.items():
-        statement = (
-            update(actions).where(actions.c.action_id == bindparam("b_id")).values({n: bindparam(n) for n in shape})
-        )
-        connection.execute(statement, rows)
+        by_shape.setdefault(tuple(values), []).append({"action_id": transition.action_id, **values})
+    for rows in by_shape.values():
+        _change(connection, rows)
     write_audit(connection, [audit_row(t, actor, now) for t in transitions])
+
+
+def _change(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes what is the same in all rows at once, and row by row only what differs, which is mostly an external id."""
+    first = rows[0]
+    shared = {name for name in first if name != "action_id" and all(row[name] == first[name] for row in rows)}
+    if shared:
+        values = {name: first[name] for name in shared}
+        for ids in chunks(row["action_id"] for row in rows):
+            connection.execute(update(actions).where(actions.c.action_id.in_(ids)).values(values))
+    if len(shared) + 1 < len(first):
+        differing = [{name: value for name, value in row.items() if name not in shared} for row in rows]
+        update_rows(connection, actions, "action_id", differing)
 
 
 def _row_values(transition: Transition, now: datetime) -> dict[str, Any]:

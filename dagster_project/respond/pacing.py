@@ -40,27 +40,29 @@ class Pacer:
         self._expected = calls
 
     async def wait(self) -> None:
-        """Waits for the next place. Callers wait one after another, as their places are."""
-        async with self._one_at_a_time:
-            for _ in range(TRIES):
-                if self._left == 0:
-                    await self._take_block()
-                place = self._next_at
-                self._use(1)
-                if (seconds := place - time.monotonic()) > 0:
-                    await asyncio.sleep(seconds)
-                late = time.monotonic() - max(place, self._taken_at) - self._late_seconds
-                if late <= 0 or not self._is_whole:
-                    return
-                self._pass_over(late)
+        """Waits for the next place, and for another one where this process was held up past it."""
+        for _ in range(TRIES):
+            while self._left == 0:
+                async with self._one_at_a_time:
+                    if self._left == 0:
+                        await self._take_block()
+            place, is_whole = self._next_at, self._is_whole
+            not_before = max(place, self._taken_at)
+            self._use(1)
+            if (seconds := place - time.monotonic()) > 0:
+                await asyncio.sleep(seconds)
+            if not is_whole or time.monotonic() - not_before <= self._late_seconds:
+                return
+            self._pass_over()
 
     def _use(self, places: int) -> None:
         self._next_at += places * self._pace.interval
         self._left -= places
 
-    def _pass_over(self, late: float) -> None:
-        """Gives up the place that was just used and those that are as late; calls are expected for as many others."""
-        passed = min(self._left, int(late / self._pace.interval))
+    def _pass_over(self) -> None:
+        """Gives up the place that was just used and all that are too late by now; others are expected for them."""
+        too_late = time.monotonic() - self._late_seconds - self._next_at
+        passed = min(self._left, max(0, int(too_late / self._pace.interval)))
         self._use(passed)
         self._expected += passed + 1
 
