@@ -19,7 +19,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -211,12 +211,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--ledger")
+    parser.add_argument("--json", action="store_true", help="Print the rows as JSON.")
     chosen = parser.parse_args()
     if chosen.work:
         work()
         return
+    rows = measure(chosen.runs, chosen.limit, chosen.seconds, chosen.ledger, chosen.repeats)
+    if chosen.json:
+        print(json.dumps([asdict(row) for row in rows]))
+        return
     print("| runs | limit | accepted | refused | of the limit | refused share |\n|---|---|---|---|---|---|")
-    for row in measure(chosen.runs, chosen.limit, chosen.seconds, chosen.ledger, chosen.repeats):
+    for row in rows:
         print(
             f"| {row.runs} | {row.limit}/s | {row.accepted} | {row.refused} | {row.share_of_limit:.1%} "
             f"| {row.refused_share:.2%} |"
