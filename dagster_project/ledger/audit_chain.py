@@ -97,13 +97,16 @@ def append(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 
     Parameters: the rows, every column but seq and salt given.
     """
-    by_chain: dict[str, list[dict[str, Any]]] = {}
+    by_chain: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
-        salt = os.urandom(SALT_BYTES).hex() if row["detail"] else None
-        by_chain.setdefault(chain_of(row["signal"]), []).append({**row, "salt": salt})
+        by_chain.setdefault(chain_of(row["signal"]), []).append(row)
     for chain in sorted(by_chain):  # always in this order, so that two writers cannot wait for each other
         _lock(connection, chain)
-        numbered = _numbered(connection, by_chain[chain])
+        numbers = _next_numbers(connection, len(by_chain[chain]))
+        numbered = [
+            {**row, "seq": seq, "salt": os.urandom(SALT_BYTES).hex() if row["detail"] else None}
+            for seq, row in zip(numbers, by_chain[chain], strict=True)
+        ]
         insert_rows(connection, audit, numbered)
         seal(connection, chain, numbered)
 
@@ -153,14 +156,12 @@ def _lock(connection: Connection, chain: str) -> None:
         connection.execute(text(wanted), {"chain": f"signal loop audit: {chain}"})
 
 
-def _numbered(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with their seq: on PostgreSQL from the sequence, on SQLite, where one process writes, the next ones."""
+def _next_numbers(connection: Connection, count: int) -> Sequence[int]:
+    """So many seqs, ascending: on PostgreSQL from the sequence, on SQLite, where one process writes, the next ones."""
     if connection.dialect.name == "postgresql":
         wanted = "select nextval(pg_get_serial_sequence('audit', 'seq')) from generate_series(1, :n)"
-        numbers = sorted(connection.execute(text(wanted), {"n": len(rows)}).scalars())
-    else:
-        # of a deleted row too: its seq is not given out again, so that it is missed
-        newest = (select(func.max(audit.c.seq)), select(func.max(audit_batches.c.last_seq)))
-        start = 1 + max(connection.execute(query).scalar() or 0 for query in newest)
-        numbers = list(range(start, start + len(rows)))
-    return [{"seq": seq, **row} for seq, row in zip(numbers, rows, strict=True)]
+        return sorted(connection.execute(text(wanted), {"n": count}).scalars())
+    # of a deleted row too: its seq is not given out again, so that it is missed
+    newest = (select(func.max(audit.c.seq)), select(func.max(audit_batches.c.last_seq)))
+    start = 1 + max(connection.execute(query).scalar() or 0 for query in newest)
+    return range(start, start + count)

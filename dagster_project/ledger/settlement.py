@@ -20,7 +20,7 @@ from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.crash_points import reach
 from dagster_project.ledger.contacts import listed_contacts
 from dagster_project.ledger.database import Database
-from dagster_project.ledger.gates import Claim, blocked_destinations, is_closed
+from dagster_project.ledger.gates import Claim, blocked_destinations, is_closed, is_held_by
 from dagster_project.ledger.log_lines import about
 from dagster_project.ledger.readiness import refresh_groups, refresh_lanes
 from dagster_project.ledger.retry_policy import Consequence, RetryPolicy, consequence_of
@@ -39,7 +39,7 @@ SETTLED_BY = tuple(
     for name in (
         "action_id", "is_group", "group_id", "event_id", "signal", "build_id", "entity_id", "state", "attempts",
         "idempotency", "destination", "is_ready", "is_sealed", "contact_entity", "contact_id", "playbook_version",
-        "step", "lease_until",
+        "step", "reason", "lease_until",
     )
 )  # fmt: skip
 
@@ -131,7 +131,7 @@ def _mine(connection: Connection, claim: Claim, action_ids: Sequence[str]) -> di
     """The actions that this claim still holds and that are still waiting."""
     found: dict[str, Row[Any]] = {}
     for ids in chunks(action_ids):
-        held = (actions.c.action_id.in_(ids), actions.c.lease_token == claim.token, actions.c.state == "waiting")
+        held = (actions.c.action_id.in_(ids), is_held_by(claim), actions.c.state == "waiting")
         query = select(*SETTLED_BY).where(*held)
         if connection.dialect.name == "postgresql":
             query = query.with_for_update()
@@ -146,7 +146,7 @@ def _still_mine(connection: Connection, claim: Claim, intents: Sequence[Intent])
     """
     found: set[str] = set()
     for ids in chunks([intent.action_id for intent in intents]):
-        held = (actions.c.action_id.in_(ids), actions.c.lease_token == claim.token, actions.c.state == "waiting")
+        held = (actions.c.action_id.in_(ids), is_held_by(claim), actions.c.state == "waiting")
         if connection.execute(select(func.count()).select_from(actions).where(*held)).scalar_one() == len(ids):
             found.update(ids)
         else:
@@ -488,17 +488,7 @@ def _settle_rows(
 
 
 def _transition(row: Row[Any], consequence: Consequence, detail: str, columns: Mapping[str, Any]) -> Transition:
-    return Transition(
-        action_id=row.action_id,
-        signal=row.signal,
-        build_id=row.build_id,
-        from_state=ActionState(row.state),
-        to_state=consequence.state,
-        verb=VERBS[consequence.state],
-        reason=consequence.reason,
-        detail=detail,
-        columns=columns,
-    )
+    return Transition.of(row, consequence.state, VERBS[consequence.state], consequence.reason, detail, columns)
 
 
 def _columns(row: Row[Any], consequence: Consequence, outcome: Outcome | None, now: datetime) -> dict[str, Any]:

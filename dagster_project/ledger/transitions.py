@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, Row, update
 
 from dagster_project.contracts.vocabulary import SETTLED, ActionState
 from dagster_project.ledger import audit_chain
+from dagster_project.ledger.row_counts import Counted, add_counts, counted_action
 from dagster_project.ledger.row_writing import update_rows
 from dagster_project.ledger.schema import actions
 
@@ -22,12 +24,41 @@ class Transition:
     action_id: str
     signal: str
     build_id: str
+    step: str
+    is_group: bool
     from_state: ActionState
+    from_reason: str
     to_state: ActionState
     verb: str
     reason: str = ""
     detail: str = ""
     columns: Mapping[str, Any] = field(default_factory=dict)  # what else changes on the row
+
+    @classmethod
+    def of(
+        cls,
+        row: Row[Any],
+        to_state: ActionState,
+        verb: str,
+        reason: str = "",
+        detail: str = "",
+        columns: Mapping[str, Any] | None = None,
+    ) -> Transition:
+        """The transition of an action or group as the caller's transaction has read it."""
+        return cls(
+            action_id=row.action_id,
+            signal=row.signal,
+            build_id=row.build_id,
+            step=row.step,
+            is_group=row.is_group,
+            from_state=ActionState(row.state),
+            from_reason=row.reason,
+            to_state=to_state,
+            verb=verb,
+            reason=reason,
+            detail=detail,
+            columns=columns or {},
+        )
 
 
 def chunks(values: Iterable[Any], size: int = CHUNK) -> Iterable[list[Any]]:
@@ -47,7 +78,17 @@ def apply_transitions(connection: Connection, transitions: Sequence[Transition],
         by_shape.setdefault(tuple(values), []).append({"action_id": transition.action_id, **values})
     for rows in by_shape.values():
         _change(connection, rows)
+    add_counts(connection, count_changes(transitions))
     write_audit(connection, [audit_row(t, actor, now) for t in transitions])
+
+
+def count_changes(transitions: Iterable[Transition]) -> dict[Counted, int]:
+    """By how much the counts of each state change."""
+    changes: Counter[Counted] = Counter()
+    for t in transitions:
+        changes[counted_action(t.signal, t.step, t.is_group, t.from_state.value, t.from_reason)] -= 1
+        changes[counted_action(t.signal, t.step, t.is_group, t.to_state.value, t.reason)] += 1
+    return changes
 
 
 def _change(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:

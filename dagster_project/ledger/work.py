@@ -15,7 +15,7 @@ from dagster_project.contracts.event import SignalEvent
 from dagster_project.contracts.playbook import PlaybookVersion
 from dagster_project.contracts.vocabulary import Kind, Severity
 from dagster_project.ledger.database import Database
-from dagster_project.ledger.gates import Claim
+from dagster_project.ledger.gates import Claim, is_held_by
 from dagster_project.ledger.lanes import NEED_DEAD
 from dagster_project.ledger.readiness import load_versions
 from dagster_project.ledger.schema import actions, attempts, events, requests
@@ -89,7 +89,8 @@ def ready_ids(database: Database, claim: Claim, step: str | None) -> list[str]:
     Parameters: the claim; the step, or None for any.
     """
     with database.reading() as connection:
-        query = select(actions.c.action_id).where(*_ready(claim, database.now()))
+        held = actions.c.lease_token == claim.token
+        query = select(actions.c.action_id).where(held, *_ready(database.now()))
         query = query.where(actions.c.step == step) if step is not None else query
         return list(connection.execute(query.order_by(actions.c.severity_rank.desc(), actions.c.due_at)).scalars())
 
@@ -99,17 +100,16 @@ def ready_work(database: Database, claim: Claim, action_ids: Sequence[str]) -> R
     with database.reading() as connection:
         found: dict[str, Row[Any]] = {}
         for ids in chunks(action_ids):
-            query = select(*WORKED_BY).where(actions.c.action_id.in_(ids), *_ready(claim, database.now()))
+            query = select(*WORKED_BY).where(actions.c.action_id.in_(ids), is_held_by(claim), *_ready(database.now()))
             found |= {row.action_id: row for row in connection.execute(query)}
         return load_work(connection, [found[action_id] for action_id in action_ids if action_id in found])
 
 
-def _ready(claim: Claim, now: datetime) -> list[ColumnElement[bool]]:
+def _ready(now: datetime) -> list[ColumnElement[bool]]:
     return [
-        actions.c.lease_token == claim.token,
         actions.c.state == "waiting",
         actions.c.is_ready,
-        actions.c.group_id.is_(None),
+        func.coalesce(actions.c.group_id, "") == "",  # as `is_held_by`: served by no index, for most rows have no group
         actions.c.due_at <= now,
     ]
 

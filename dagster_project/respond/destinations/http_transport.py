@@ -10,6 +10,7 @@ import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ class HttpTransport:
                 url,
                 headers={**self._headers, **(headers or {})},
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=seconds),
+                timeout=_timeout(seconds),
                 trace_request_ctx=progress,
                 **body,
             ) as response:
@@ -95,9 +96,15 @@ class HttpTransport:
         return self._session
 
 
-def _compact_json(value: Any) -> str:
-    # Everything beyond ASCII is escaped, lone surrogates too, which have no UTF-8 form.
-    return json.dumps(value, separators=(",", ":"))
+# Everything beyond ASCII is escaped, lone surrogates too, which have no UTF-8 form.
+_compact_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
+@lru_cache(maxsize=16)
+def _timeout(seconds: float) -> aiohttp.ClientTimeout:
+    import aiohttp
+
+    return aiohttp.ClientTimeout(total=seconds)
 
 
 def _connection_trace() -> aiohttp.TraceConfig:
