@@ -182,8 +182,7 @@ def line(played: Played) -> str:
     verdict = played.verdict
     cells = (
         played.seed,
-        ", ".join(f"{name.replace(' SIG', ' ').lower()} {count}" for name, count in sorted(played.kills.items()))
-        or "none",
+        ", ".join(f"{count} {name.replace(' SIG', ' ')}" for name, count in sorted(played.kills.items())) or "none",
         played.starts,
         verdict.events,
         ", ".join(f"{count} {state}" for state, count in sorted(verdict.states.items())),
