@@ -33,8 +33,8 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Two workers; a file's tests stay together, because they share what they play through.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+# Two workers; tests that share what they play through stay together, and the longest begin first (tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 test: lint  ## everything under 20 minutes on two cores
 	$(PYTEST) -m "not long"
@@ -44,7 +44,7 @@ test-all: lint  ## also what takes longer
 
 SEEDS := 20
 chaos: $(VENV)/installed-test  ## kills at random moments while five days play, once for each of SEEDS=n seeds
-	$(BIN)/python tests/crash/chaos.py --seeds $(SEEDS)
+	$(BIN)/python tests/crash/chaos.py --seeds $(SEEDS) --write docs/chaos.md
 
 CASES :=
 SIZES :=

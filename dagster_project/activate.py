@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from dagster import AssetSelection, AssetSpec, DefaultScheduleStatus, Definitions, ScheduleDefinition, define_asset_job
+from dagster import (
+    AssetSelection,
+    AssetSpec,
+    DefaultScheduleStatus,
+    Definitions,
+    ScheduleDefinition,
+    define_asset_job,
+    in_process_executor,
+)
 
 from dagster_project.contracts.catalog import CatalogSignal
 from dagster_project.detect.lookout import Lookout
@@ -37,6 +45,7 @@ _signals = list(catalog().signals.values())
 _capacity = Capacity(
     settings().claim_limit,
     settings().runs_in_flight,
+    settings().lease_seconds,
     Lookout(settings().sensors_watching, settings().sensor_watch_seconds),
 )
 _jobs = {signal.name: build_job(signal, surroundings) for signal in _signals}
@@ -77,4 +86,5 @@ defs = Definitions(
         ScheduleDefinition(job=one, cron_schedule=cron, default_status=DefaultScheduleStatus.RUNNING)
         for one, cron in _crons
     ],
+    executor=in_process_executor,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,10 +10,11 @@ from functools import lru_cache
 from dagster_project.contracts.catalog import Catalog
 from dagster_project.detect.lookout import Watch, watching
 from dagster_project.ledger.catching_up import catch_up
-from dagster_project.ledger.claims import due_count
+from dagster_project.ledger.claims import due_count, most_severe_due
 from dagster_project.ledger.database import open_database
 from dagster_project.ledger.intake import IntakeReport
 from dagster_project.ledger.log_lines import write_json_lines
+from dagster_project.ledger.run_presence import runs_gone
 from dagster_project.ledger.unknown_outcomes import unknown_count
 from dagster_project.prepare import current_catalog
 from dagster_project.respond.action_run import Surroundings
@@ -52,8 +53,15 @@ class LedgerDesk:
         return [told(report) for report in take_in_new_builds(surroundings(), signal)]
 
     def due(self, signal: str) -> int:
-        database = surroundings().database
-        return due_count(database, signal) + unknown_count(database, signal)
+        database, chosen = surroundings().database, settings()
+        enough = chosen.claim_limit * chosen.runs_in_flight
+        return due_count(database, signal, at_most=enough) + unknown_count(database, signal)
+
+    def most_severe(self, signal: str) -> int:
+        return most_severe_due(surroundings().database, signal)
+
+    def gone(self, run_ids: Collection[str]) -> set[str]:
+        return runs_gone(surroundings().database, run_ids, settings().lease_within)
 
     def watching(self, signal: str) -> AbstractContextManager[Watch | None]:
         return watching(settings().warehouse_target, catalog().capture, signal)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from dagster import (
+    DagsterInstance,
     DagsterRunStatus,
     DefaultSensorStatus,
     JobDefinition,
@@ -32,6 +34,12 @@ IN_FLIGHT = [
     DagsterRunStatus.CANCELING,
 ]
 
+GONE = (
+    "The run's lease on its work has ended and it tries nothing any more: its process is gone. What it left open is "
+    "settled by the next run."
+)
+PRIORITY_TAG = "dagster/priority"
+
 
 class Desk(Protocol):
     """What a sensor asks of the ledger."""
@@ -48,13 +56,23 @@ class Desk(Protocol):
         """What tells cheaply that `catch_up` may find something."""
         ...
 
+    def most_severe(self, signal: str) -> int:
+        """The severity's rank of the most severe work that a run could take now."""
+        ...
+
+    def gone(self, run_ids: Collection[str]) -> set[str]:
+        """Which of these runs, that began longer ago than a lease holds, are not at work any more."""
+        ...
+
 
 @dataclass(frozen=True)
 class Capacity:
-    """How many runs of one signal may be under way, how much each takes, and how long a sensor waits for news."""
+    """How many runs of one signal may be under way, how much each takes,
+    how long it holds that, and how long a sensor waits for news."""
 
     claim_limit: int
     runs_in_flight: int
+    lease_seconds: float
     lookout: Lookout
 
 
@@ -81,7 +99,10 @@ def build_sensor(
     interval_seconds: int,
     is_running_by_default: bool,
 ) -> SensorDefinition:
-    """The sensor of one signal. A run request carries no ids and no data: the run claims what is due then."""
+    """The sensor of one signal. A run request carries no ids and no data: the run claims what is due then.
+
+    Its priority is the severity of what is due, so that in a full queue a critical case waits for no wave.
+    """
     status = DefaultSensorStatus.RUNNING if is_running_by_default else DefaultSensorStatus.STOPPED
 
     @sensor(
@@ -100,7 +121,8 @@ def build_sensor(
         if not now.missing:
             return SkipReason(summary)
         context.log.info(summary)
-        return SensorResult(run_requests=[RunRequest(tags={"signal": signal.name}) for _ in range(now.missing)])
+        tags = {"signal": signal.name, PRIORITY_TAG: str(desk.most_severe(signal.name))}
+        return SensorResult(run_requests=[RunRequest(tags=tags) for _ in range(now.missing)])
 
     return watch
 
@@ -148,6 +170,25 @@ class _Look:
 
     def standing(self) -> Standing:
         due = self.desk.due(self.signal)
-        running = self.context.instance.get_runs_count(RunsFilter(job_name=self.job, statuses=IN_FLIGHT))
+        running = _under_way(self.context.instance, self.job, self.desk, self.capacity.lease_seconds)
         missing = runs_missing(due, running, self.capacity.claim_limit, self.capacity.runs_in_flight)
         return Standing(due, running, missing)
+
+
+def _under_way(instance: DagsterInstance, job_name: str, desk: Desk, lease_seconds: float) -> int:
+    """How many runs are at work or will be; those that are gone are reported failed and give back their places.
+
+    A run whose process and code server died together stays "started" for Dagster until its longest time is over. It
+    would keep its signal waiting, and a place in its pool, for all of that.
+    """
+    records = instance.get_run_records(RunsFilter(job_name=job_name, statuses=IN_FLIGHT))
+    latest = time.time() - lease_seconds
+    old = {
+        record.dagster_run.run_id: record.dagster_run
+        for record in records
+        if record.dagster_run.status is DagsterRunStatus.STARTED and (record.start_time or latest) < latest
+    }
+    gone = desk.gone(old) if old else set()
+    for run_id in sorted(gone):
+        instance.report_run_failed(old[run_id], message=GONE)
+    return len(records) - len(gone)

@@ -17,6 +17,7 @@ from dagster_project.ledger.schema import IS_DUE_KIND, actions, attempts
 from dagster_project.ledger.sweep import SweepPolicy, sweep_expired
 from dagster_project.ledger.transitions import chunks
 
+PICKED_BY = tuple(actions.c[name] for name in ("action_id", "event_id", "is_group", "due_at", "severity_rank"))
 MOST_SEVERE_FIRST = tuple(sorted((severity.rank for severity in Severity), reverse=True))
 
 
@@ -57,8 +58,7 @@ def _pick(connection: Connection, signal: str, now: datetime, limit: int) -> lis
     for severity_rank in MOST_SEVERE_FIRST:
         found: list[Row[Any]] = []
         for destination in destinations if len(picked) < limit else ():
-            some = select(actions.c.action_id, actions.c.event_id, actions.c.is_group, actions.c.due_at)
-            some = some.where(*_due(signal, now, destination, severity_rank)).order_by(actions.c.due_at)
+            some = select(*PICKED_BY).where(*_due(signal, now, destination, severity_rank)).order_by(actions.c.due_at)
             found += connection.execute(some.limit(limit - len(picked))).all()
         picked += sorted(found, key=lambda row: row.due_at)[: limit - len(picked)]
     return picked
@@ -77,6 +77,13 @@ def due_count(database: Database, signal: str, at_most: int = 1000) -> int:
                 bounded = some.limit(at_most - count).subquery()
                 count += connection.execute(select(func.count()).select_from(bounded)).scalar_one()
         return count
+
+
+def most_severe_due(database: Database, signal: str) -> int:
+    """The rank of the most severe work that a run could take now, 0 where there is none."""
+    with database.reading() as connection:
+        first = _pick(connection, signal, database.now(), limit=1)
+        return int(first[0].severity_rank) if first else 0
 
 
 def claim(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
@@ -153,7 +153,7 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
     except (ArgumentError, ImportError) as error:
         raise LedgerUnavailable("LOOP_LEDGER_URL is no address of a SQLite or PostgreSQL database.") from error
     try:
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
+        if parsed.get_backend_name() == "sqlite" and _is_plain_path(parsed.database):
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         database = Database(url, clock)
         _migrate(database)
@@ -164,6 +164,11 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
             "Check LOOP_LEDGER_URL, the disk and the server."
         ) from error
     return database
+
+
+def _is_plain_path(name: str | None) -> TypeGuard[str]:
+    """Whether a SQLite database is named by its path. `file:...?mode=ro` is for SQLite to read; it names no folder."""
+    return bool(name) and not str(name).startswith("file:")
 
 
 def _migrate(database: Database) -> None:

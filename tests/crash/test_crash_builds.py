@@ -24,9 +24,7 @@ def _cases() -> list[object]:
     for point in BUILD_POINTS:
         for by in KILLS:
             for database in ("duckdb", "postgres"):
-                # Once, on a busy machine, SIGTERM at build_committed was not reached; the cause is not known yet, and
-                # dying_build.py now tells what dbt's events said.
-                is_daily = database == "duckdb" and by == "SIGKILL"
+                is_daily = database == "duckdb"
                 marks = () if is_daily else (pytest.mark.long,)
                 cases.append(pytest.param(database, point, by, id=f"{database}-{point}-{by}", marks=marks))
     return cases

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import pytest
 from boundaries.project_modules import modules
 from crash_cases import ELSEWHERE, EVERY_POINT, FULL, ONCE, OUTSIDE, PAIRWISE, PHASES
 from crash_lab import HERE
+from dagster._utils.interrupts import capture_interrupts
 from dying_build import BUILD_POINTS
 
 from dagster_project import crash_points
@@ -78,6 +80,14 @@ def test_a_crash_is_refused_before_anything_is_begun(environment: dict[str, str]
     done = subprocess.run(command, env=base | environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert why in done.stderr and "Nothing was done" in done.stderr
+
+
+def test_what_this_suite_starts_can_be_ended_by_sigterm() -> None:
+    """Also where a shell started it in the background, and a job of Dagster's has run in this process."""
+    with capture_interrupts():
+        pass
+    done = subprocess.run([sys.executable, "-c", "import signal; signal.raise_signal(signal.SIGTERM)"], check=False)
+    assert done.returncode == -signal.SIGTERM
 
 
 def test_without_a_wish_nothing_is_armed() -> None:

@@ -21,6 +21,7 @@ BUILD_COLUMNS = [
     *("resolved", "released_at", "held_reason", "data_as_of", "sources", "code_version", "criteria_version"),
 ]
 OBSERVED_AT = "2026-01-01 00:00:00"
+DATABASES = ("duckdb", "postgres")
 
 
 class Database(Protocol):

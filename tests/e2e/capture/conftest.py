@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from capture_lab import CaptureLab, Database, DuckdbDatabase, PostgresDatabase
+from capture_lab import DATABASES, CaptureLab, Database, DuckdbDatabase, PostgresDatabase
 from scenario_replay import Recording, replay
-
-DATABASES = ["duckdb", "postgres"]
 
 
 @pytest.fixture(scope="module", params=DATABASES)

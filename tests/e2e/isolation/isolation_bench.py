@@ -30,19 +30,24 @@ from dagster_project.sandbox.server import SandboxServer
 from dagster_project.settings import Settings
 
 HOOK, CRM = "parcel_waiting", "parcel_lost"
-STEPS: dict[str, dict[str, Any]] = {
-    HOOK: {
-        "name": "tell",
-        "role": "hook",
-        "operation": "send_event",
-        "with": {"type": "parcel.waiting", "source": "/signals/parcel_waiting", "subject": "{{ event.entity_id }}"},
-    },
-    CRM: {
-        "name": "assign",
-        "role": "crm",
-        "operation": "assign_task",
-        "with": {"subject": "{{ event.entity_id }}", "due_at": "{{ event.emitted_at | hours_after(24) }}"},
-    },
+OTHER_HOOK = "parcel_returned"  # two steps, at the same destination as HOOK
+TELL: dict[str, Any] = {
+    "name": "tell",
+    "role": "hook",
+    "operation": "send_event",
+    "with": {"type": "parcel.waiting", "source": "/signals/parcel_waiting", "subject": "{{ event.entity_id }}"},
+}
+STEPS: dict[str, list[dict[str, Any]]] = {
+    HOOK: [TELL],
+    OTHER_HOOK: [TELL, {**TELL, "name": "tell_again"}],
+    CRM: [
+        {
+            "name": "assign",
+            "role": "crm",
+            "operation": "assign_task",
+            "with": {"subject": "{{ event.entity_id }}", "due_at": "{{ event.emitted_at | hours_after(24) }}"},
+        }
+    ],
 }
 
 
@@ -66,7 +71,7 @@ def signal_of(name: str) -> CatalogSignal:
             "guards": {"opened": {"count": 10_000_000}},
         }
     )
-    playbook = Playbook.model_validate({"name": "tell_receiver", "description": "One call.", "steps": [STEPS[name]]})
+    playbook = Playbook.model_validate({"name": "tell_receiver", "description": "One call.", "steps": STEPS[name]})
     return CatalogSignal(
         name=name,
         unique_id=f"model.isolation.{name}",
@@ -89,7 +94,7 @@ def _opened(build_id: str, signal: str, one: Parcel, now: datetime) -> SignalEve
 
 @dataclass
 class IsolationBench:
-    """A ledger with two signals, one at the webhook and one at the CRM."""
+    """A ledger with three signals, two at the webhook and one at the CRM."""
 
     folder: Path
     sandbox: SandboxServer
@@ -112,10 +117,11 @@ class IsolationBench:
             "bindings": {"hook": "webhook", "crm": "hubspot"},
             "destinations": {"webhook": receiver},
             "sandbox_port": int(address.http_url.rpartition(":")[2]),
+            "sandbox_smtp_port": address.smtp_port,
             "retry_base_seconds": 30.0,
         }
         capture = CaptureRelations(incarnation="i", builds="b", events="e", state="s")
-        signals = {name: signal_of(name) for name in (HOOK, CRM)}
+        signals = {name: signal_of(name) for name in (HOOK, OTHER_HOOK, CRM)}
         catalog = Catalog(sources_hash="", warehouse="duckdb", capture=capture, signals=signals, models={})
         settings = Settings(_env_file=None, **(chosen | self.more_settings))  # type: ignore[call-arg]
         around = surroundings_for(settings, catalog)

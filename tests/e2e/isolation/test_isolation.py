@@ -1,17 +1,14 @@
-"""A poison row delays no other, a dead destination no other destination, a wave no critical case."""
+"""A poison row delays no other, a destination that asks to wait is not called, a wave delays no critical case."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-import pytest
-from isolation_bench import CRM, HOOK, IsolationBench, Parcel
+from isolation_bench import CRM, HOOK, OTHER_HOOK, IsolationBench, Parcel
 
 from dagster_project.contracts.vocabulary import Severity
-from dagster_project.ledger.schema import audit, destinations
+from dagster_project.ledger.schema import destinations
 from dagster_project.sandbox.faults import Fault, FaultKind
-from dagster_project.sandbox.server import SandboxServer
 
 MakeBench = Callable[..., IsolationBench]
 HOOKS = {"vendor": "hooks"}
@@ -44,45 +41,8 @@ def _circuit(bench: IsolationBench, destination: str) -> tuple[int, bool]:
     return row.failures, row.open_until is not None
 
 
-@pytest.fixture
-def receiver(tmp_path: Path) -> Iterator[SandboxServer]:
-    """A receiver that a test may stop, and start again at the same address."""
-    data = tmp_path / "receiver"
-    data.mkdir()
-    with SandboxServer(data) as first:
-        port = int(first.address.http_url.rpartition(":")[2])
-    with SandboxServer(data, port=port) as server:
-        yield server
-
-
-def test_a_destination_that_is_down_waits_alone_and_drains_by_itself(
-    bench_with: MakeBench, receiver: SandboxServer
-) -> None:
-    bench = bench_with(receiver, circuit_opens_after=3, circuit_base_seconds=20.0)
-    receiver.stop()
-    bench.flag(HOOK, [Parcel(f"p{number}") for number in range(60)])
-    bench.flag(CRM, [Parcel(f"q{number}") for number in range(60)])
-    for _ in range(5):
-        bench.run(HOOK)
-        bench.ahead_seconds += 5
-    assert _circuit(bench, "webhook")[1], "the circuit is open"
-    assert bench.due(HOOK) == 0, "nothing asks for a run while it is"
-    assert {(row.state, row.attempts) for row in bench.rows(HOOK)} == {("waiting", 0)}, "no attempt is burnt"
-
-    bench.run(CRM)
-    assert bench.assigned() == 60, "the other destination goes on"
-    with bench.around.database.reading() as connection:
-        opened = connection.execute(audit.select().where(audit.c.verb == "circuit_opened")).all()
-    assert len(opened) == 1, "one circuit, told once"
-
-    receiver.start()
-    assert bench.told() == []
-    bench.ahead_seconds += 3600
-    while bench.due(HOOK):
-        bench.run(HOOK)
-    assert sorted(bench.told()) == sorted(f"p{number}" for number in range(60))
-    assert {row.state for row in bench.rows(HOOK)} == {"delivered"}
-    assert _circuit(bench, "webhook") == (0, False)
+def _hook_calls(bench: IsolationBench) -> int:
+    return sum(row["count"] for row in bench.sandbox.control.requests() if row["vendor"] == "hooks")
 
 
 def test_an_outage_told_by_503_burns_no_attempt_of_what_may_be_repeated(bench_with: MakeBench) -> None:
@@ -101,8 +61,7 @@ def test_a_429_slows_the_whole_destination_and_burns_no_attempt(bench_with: Make
     bench.run(HOOK)
     assert len(bench.told()) == 5
     assert [row.attempts for row in bench.rows(HOOK) if row.state == "waiting"] == [0] * 15
-    calls = sum(row["count"] for row in bench.sandbox.control.requests() if row["vendor"] == "hooks")
-    assert calls == 6, "one 429 is enough for the whole destination"
+    assert _hook_calls(bench) == 6, "one 429 is enough for the whole destination"
 
     bench.sandbox.faults.remove(limited)
     bench.ahead_seconds += 39
@@ -114,6 +73,27 @@ def test_a_429_slows_the_whole_destination_and_burns_no_attempt(bench_with: Make
         bench.run(HOOK)
     assert sorted(bench.told()) == [f"p{number:02}" for number in range(20)]
     assert not _circuit(bench, "webhook")[1], "a 429 is no failure"
+
+
+def test_a_429_holds_for_later_steps_and_for_runs_of_other_signals(bench_with: MakeBench) -> None:
+    bench = bench_with(in_flight_calls=1)
+    limited = bench.sandbox.faults.add(Fault(kind=FaultKind.RATE_LIMIT, seconds=40, skip=5, **HOOKS))
+    bench.flag(OTHER_HOOK, [Parcel(f"p{number}") for number in range(8)])
+    bench.flag(HOOK, [Parcel(f"q{number}") for number in range(8)])
+    bench.run(OTHER_HOOK)  # five of the first step are told; the rest of it and the second step are not begun
+    bench.run(HOOK)
+    assert _hook_calls(bench) == 6, "one 429 is enough, whoever would call next"
+    assert {row.attempts for signal in (HOOK, OTHER_HOOK) for row in bench.rows(signal) if row.state == "waiting"} == {
+        0
+    }
+
+    bench.sandbox.faults.remove(limited)
+    bench.ahead_seconds += 41
+    while bench.due(HOOK) + bench.due(OTHER_HOOK):
+        bench.run(HOOK)
+        bench.run(OTHER_HOOK)
+        bench.ahead_seconds += 1
+    assert sorted(bench.told()) == sorted([*(2 * [f"p{n}" for n in range(8)]), *(f"q{n}" for n in range(8))])
 
 
 def test_a_wave_delays_a_critical_case_of_its_signal_by_no_more_than_a_batch(bench_with: MakeBench) -> None:

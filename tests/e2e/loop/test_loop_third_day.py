@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from loop_driver import Loop, running_loop
+from loop_driver import Loop, PlayedDays, running_loop
 
 
 @pytest.fixture(scope="module")
-def many_days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
-    with running_loop(tmp_path_factory.mktemp("many_days") / "state") as loop:
-        for day in (1, 2, 3, 4):
+def many_days(two_days: PlayedDays, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+    """Goes on from a copy of the two days that have been played already."""
+    state_dir = tmp_path_factory.mktemp("many_days") / "state"
+    shutil.copytree(two_days.loop.state_dir, state_dir)
+    with running_loop(state_dir) as loop:
+        for day in (3, 4):
             loop.play_day(day)
         yield loop
 

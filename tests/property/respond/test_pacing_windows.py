@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -66,10 +67,10 @@ def test_a_run_asks_for_places_in_blocks() -> None:
 
     def take(pace: Pace, count: int) -> float:
         asked.append(count)
-        return -1.0
+        return 0.0
 
     async def call_often() -> None:
-        pacer = Pacer(RateLimit(calls=1000, seconds=1.0), take)
+        pacer = Pacer(RateLimit(calls=100_000, seconds=100.0), take)  # nothing is late by less than five seconds
         pacer.expect(500)
         for _ in range(500):
             await pacer.wait()
@@ -77,3 +78,29 @@ def test_a_run_asks_for_places_in_blocks() -> None:
     asyncio.run(call_often())
     assert sum(asked) == 500  # a place that nobody uses would slow all who come after
     assert len(asked) <= 3
+
+
+def test_places_that_a_run_was_held_up_past_are_given_up() -> None:
+    """Other runs have filled the time since; all of them at once would break the limit."""
+    asked: list[int] = []
+    sent_after: list[float] = []
+    held_up = 0.2
+
+    def take(pace: Pace, count: int) -> float:
+        asked.append(count)
+        return 0.0
+
+    async def call_and_stall() -> None:
+        pacer = Pacer(RateLimit(calls=100, seconds=1.0), take)
+        pacer.expect(46)
+        await pacer.wait()
+        time.sleep(held_up)  # noqa: ASYNC251 - the whole process stands still
+        began = time.monotonic()
+        for _ in range(45):
+            await pacer.wait()
+            sent_after.append(time.monotonic() - began)
+
+    asyncio.run(call_and_stall())
+    passed = int((held_up - 0.05) * 95) - 1
+    assert sum(asked) >= 46 + passed, "as many places are taken anew as were given up"
+    assert sent_after[-1] >= (45 - 5 - 6) / 95, "what was held up is not sent at once"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import pytest
 from dagster import (
+    DagsterEvent,
+    DagsterEventType,
     DagsterInstance,
     DagsterRun,
     DagsterRunStatus,
@@ -28,6 +30,7 @@ from dagster_project.detect.sensors import Capacity, build_sensor, runs_missing
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable
 
 NAME = "customer_churn_risk"
+LEASE_SECONDS = 300.0
 
 
 @job(name=f"act_on_{NAME}")
@@ -58,6 +61,8 @@ class Desk:
     due_count: int = 0
     news: Sequence[str] = ()
     is_warehouse_there: bool = True
+    gone_runs: Collection[str] = ()
+    rank: int = 0
     lookout: Lookout = field(default_factory=lambda: Lookout(3, 0))
     watch: Watch | None = None
 
@@ -72,10 +77,21 @@ class Desk:
     def due(self, signal: str) -> int:
         return self.due_count
 
+    def most_severe(self, signal: str) -> int:
+        return self.rank
+
+    def gone(self, run_ids: Collection[str]) -> set[str]:
+        return set(run_ids) & set(self.gone_runs)
+
 
 def sensor_on(desk: Desk, is_running: bool = True) -> SensorDefinition:
     return build_sensor(
-        prepared_project().catalog.signals[NAME], act, desk, Capacity(100, 3, desk.lookout), 30, is_running
+        prepared_project().catalog.signals[NAME],
+        act,
+        desk,
+        Capacity(100, 3, LEASE_SECONDS, desk.lookout),
+        30,
+        is_running,
     )
 
 
@@ -118,11 +134,26 @@ def test_runs_that_have_ended_and_other_jobs_runs_do_not_count(
     assert requests_of(Desk(1), instance) == 1
 
 
-def test_a_request_carries_the_signals_name_and_no_key_no_config(instance: DagsterInstance) -> None:
-    found = evaluate(Desk(150), instance)
+@pytest.mark.parametrize(("hours_ago", "is_gone", "is_left"), [(1, True, True), (1, False, False), (0, True, False)])
+def test_a_run_that_is_gone_gives_its_place_back(
+    instance: DagsterInstance, hours_ago: int, is_gone: bool, is_left: bool
+) -> None:
+    """Its process and its code server died together, so that nobody has told Dagster."""
+    run = DagsterRun(job_name=act.name, status=DagsterRunStatus.NOT_STARTED)
+    instance.add_run(run)
+    event = DagsterEvent(DagsterEventType.RUN_START.value, act.name)
+    instance.report_dagster_event(event, run.run_id, timestamp=time.time() - 3600 * hours_ago - 1)
+    assert requests_of(Desk(1, gone_runs=[run.run_id] if is_gone else []), instance) == (1 if is_left else 0)
+    (left,) = instance.get_runs()
+    assert left.status is (DagsterRunStatus.FAILURE if is_left else DagsterRunStatus.STARTED)
+
+
+def test_a_request_carries_the_signals_name_and_its_severity_and_no_key_no_config(instance: DagsterInstance) -> None:
+    found = evaluate(Desk(150, rank=3), instance)
     assert isinstance(found, SensorResult)
+    tags = {"signal": NAME, "dagster/priority": "3"}
     for request in found.run_requests or []:
-        assert (request.run_key, request.run_config, dict(request.tags)) == (None, {}, {"signal": NAME})
+        assert (request.run_key, request.run_config, dict(request.tags)) == (None, {}, tags)
 
 
 def test_a_skip_says_what_was_seen(instance: DagsterInstance) -> None:

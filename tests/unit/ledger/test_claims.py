@@ -8,7 +8,7 @@ import pytest
 from ledger_bench import DELIVERED, FAILED, LEASE, UNKNOWN, Clock, MakeBench, escalated, opened, step
 from sqlalchemy import insert
 
-from dagster_project.ledger.claims import due_count, release, renew
+from dagster_project.ledger.claims import due_count, most_severe_due, release, renew
 from dagster_project.ledger.controls import Person, pause, resume
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.schema import destinations
@@ -25,6 +25,17 @@ def test_the_most_severe_goes_first_and_the_limit_holds(make_bench: MakeBench) -
     assert [item.event.entity_id for item in bench.ready(first) if item.event] == ["top"]
     assert [item.event.entity_id for item in bench.ready(second) if item.event] == ["mid"]
     assert due_count(bench.database, bench.signal.name) == 1
+
+
+def test_the_rank_of_what_is_due_is_that_of_the_most_severe(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    assert most_severe_due(bench.database, bench.signal.name) == 0
+    bench.take_in(opened("low", severity="low"), opened("top", severity="critical"))
+    ranks = sorted(row.severity_rank for row in bench.rows() if row.is_ready)
+
+    assert most_severe_due(bench.database, bench.signal.name) == ranks[-1]
+    bench.claim(limit=1)
+    assert most_severe_due(bench.database, bench.signal.name) == ranks[0] < ranks[-1]
 
 
 def test_among_equals_the_longest_due_goes_first(make_bench: MakeBench, clock: Clock) -> None:

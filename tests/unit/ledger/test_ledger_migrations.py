@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from postgres_server import PostgresServer
 from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
 
 from dagster_project.ledger import database as database_module
 from dagster_project.ledger.database import (
@@ -186,3 +187,17 @@ def test_a_reading_sees_one_moment(database: Database) -> None:
         with database.writing() as other:
             other.execute(facts.insert(), {"name": "x", "value": "y"})
         assert connection.execute(facts.select()).all() == []
+
+
+def test_a_ledger_named_by_a_uri_makes_no_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "ledger.sqlite"
+    open_database(f"sqlite:///{file}").close()
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    read_only = open_database(f"sqlite:///file:{file}?mode=ro&uri=true")
+    with pytest.raises(OperationalError, match="readonly"), read_only.writing() as connection:
+        connection.exec_driver_sql("delete from pauses")
+    read_only.close()
+    assert [one.name for one in sorted(tmp_path.iterdir()) if one.is_dir()] == [
+        one.name for one in before if one.is_dir()
+    ]
