@@ -86,8 +86,8 @@ def _variables(pairs: tuple[str, ...]) -> dict[str, Any]:
 def preview(signal: str, pairs: tuple[str, ...], show_personal_data: bool) -> None:
     """Who would be flagged, enter and leave, and what would be done; nothing is written, nothing is sent."""
     from dagster_project.prepare import prepare_if_stale
-    from dagster_project.preview import PreviewFailed
-    from dagster_project.preview import preview as look
+    from dagster_project.preview.compiled_sql import PreviewFailed
+    from dagster_project.preview.looking_ahead import preview as look
     from dagster_project.runtime import surroundings
 
     with console().status("dbt parse"):
