@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 from rich.text import Text
 
 from dagster_project.cli.terminal import console
@@ -61,13 +60,13 @@ def list_criteria(name: str | None) -> None:
 def propose_criteria(name: str, value: str, signals: tuple[str, ...], why: str, who: str) -> None:
     """Propose another value for a threshold; shows who would enter and leave. Somebody else has to accept it."""
     from dagster_project.contracts.roles import Right
-    from dagster_project.ledger.criteria import checked
+    from dagster_project.ledger.criteria import parsed
     from dagster_project.ledger.stewardship import propose, reach_of_threshold
 
     with _asked(who) as (council, member):
         readers = _readers(name)
         council.ask(member, Right.EDIT_CRITERIA, reach_of_threshold(council, readers), name)
-        wanted = checked(name, yaml.safe_load(value), _thresholds())
+        wanted = parsed(name, value, _thresholds())
         previews = _previews(name, wanted, signals or tuple(readers))
         number = propose(council, member, name, wanted, previews, readers, why)
     click.echo(

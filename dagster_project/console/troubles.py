@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from dagster_project.console.figures import Figures, SignalFigures
-from dagster_project.console.wording import span
+from dagster_project.contracts.durations import span
 
 
 class Level(StrEnum):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from dagster_project.ledger.controls import Person
@@ -16,6 +19,7 @@ from dagster_project.ledger.transitions import write_audit
 
 PROPOSED, IN_FORCE, SUPERSEDED, REFUSED, ROLLED_BACK = "proposed", "in_force", "superseded", "refused", "rolled_back"
 OVER = "criteria"
+PLAIN_TEXT = re.compile(r"[\w .,:/+-]{1,100}")
 
 
 class CriteriaRefused(Exception):
@@ -32,15 +36,32 @@ class Drift:
     number: int
 
 
+def parsed(name: str, text: str, defaults: Mapping[str, Any]) -> Any:
+    """The value that a person's text means, of the kind that the repository's is. Raises CriteriaRefused."""
+    if isinstance(defaults.get(name), str):
+        return checked(name, text, defaults)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    return checked(name, value, defaults)
+
+
 def checked(name: str, value: Any, defaults: Mapping[str, Any]) -> Any:
-    """The value, if the repository has such a threshold and it is of the same kind. Raises CriteriaRefused."""
+    """The value, if the repository has such a threshold and it is of the same kind. Raises CriteriaRefused.
+
+    dbt writes a value into SQL as it is, so a text may hold nothing that ends a literal there.
+    """
     if name not in defaults:
         raise CriteriaRefused(f"{name!r} is none of: {', '.join(sorted(defaults))}. Nothing was proposed.")
     default = defaults[name]
     is_number = isinstance(default, int | float) and not isinstance(default, bool)
-    fits = isinstance(value, int | float) and not isinstance(value, bool) if is_number else type(value) is type(default)
+    if is_number:
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    else:
+        fits = type(value) is type(default) and (not isinstance(value, str) or bool(PLAIN_TEXT.fullmatch(value)))
     if not fits:
-        wanted = "a number" if is_number else type(default).__name__
+        wanted = "a number" if is_number else f"{type(default).__name__} of letters, digits and . , : / + -"
         raise CriteriaRefused(
             f"{name} is {default!r} in the repository; {value!r} is not {wanted}. Nothing was proposed."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 from starlette.responses import Response
 
+from dagster_project.console.criteria_history import read_thresholds
 from dagster_project.console.pages.overview import card_of
 from dagster_project.console.rendering import page, told
 from dagster_project.console.step_graph import draw_steps, in_words
@@ -55,6 +56,7 @@ def show_one(visit: Visit) -> Response:
         decided = connection.execute(select(modes).where(modes.c.signal == name)).first()
         mode = mode_of(connection, name, signal.spec.mode)
         paused = connection.execute(select(pauses).where(pauses.c.subject.in_((ALL, f"signal:{name}")))).all()
+        thresholds = read_thresholds(connection, visit.catalog, visit.seen_signals())
     figures = {one.name: one for one in visit.desk.figures.current().signals}
     return page(
         visit,
@@ -70,6 +72,7 @@ def show_one(visit: Visit) -> Response:
         graph_text=in_words(signal.version.playbook),
         version=signal.version.content_hash(),
         criteria=_criteria(visit, signal),
+        thresholds=[one for one in thresholds if name in one.readers],
         may_pause=visit.may(Right.PAUSE, name),
         may_go_live=visit.may(Right.GO_LIVE, name),
         may_go_shadow=visit.may(Right.GO_SHADOW, name),

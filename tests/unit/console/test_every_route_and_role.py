@@ -20,7 +20,8 @@ from dagster_project.ledger.schema import actions, audit, modes, pauses
 
 OPEN = {("GET", "/sign-in"), ("POST", "/sign-in"), ("POST", "/sign-out"), ("GET", "/healthz"), ("GET", "/style.css"),
         ("GET", "/icon.svg")}  # fmt: skip
-FILLED = {"{subject:path}": "c1", "{state}": "held", "{lever}": "approve", "{name}": SIGNAL}
+FILLED = {"{subject:path}": "c1", "{state}": "held", "{lever}": "approve", "{name}": SIGNAL, "{threshold}": "churn_threshold",
+          "{sample}": "s1", "{action}": "a1"}  # fmt: skip
 
 
 def routes_of(application: Starlette) -> list[Route]:
