@@ -28,6 +28,7 @@ from dagster_project.ledger.transitions import chunks, write_audit
 LATER_AT_MOST = 20  # later requests to one record that are looked at
 # The condition of the index actions_delivered, in its own words: only so do both databases use it.
 CAN_BE_DRAWN = text("state = 'delivered' and group_id is null")
+AGAINST = ("mismatch", "gone")  # verdicts that count against the loop
 VERDICTS = ("match", "mismatch", "gone", "changed", "unreadable")
 
 

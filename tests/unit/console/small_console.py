@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from unit.contracts.prepared_project import prepared_project
-from unit.verify.small_ledger import SmallLedger
+from unit.verify.small_ledger import SIGNAL, SmallLedger
 
 from dagster_project.console.application import build_application
 from dagster_project.console.desk import open_desk
 from dagster_project.console.exposure import Exposure
+from dagster_project.contracts.read_back import ReadBack, as_json
 from dagster_project.contracts.roles import Role
 from dagster_project.ledger.access import create_token, set_person
+from dagster_project.ledger.samples import Sample, Verdict, file_sample
 
 
 def application_on(ledger: SmallLedger, exposure: Exposure | None = None) -> Starlette:
     desk = open_desk(prepared_project().settings, ledger.database, lambda: ledger.catalog, cheap_seconds=float("inf"))
     return build_application(desk, exposure or Exposure("127.0.0.1", unasked_name="dev"))
+
+
+def file_sampled(
+    ledger: SmallLedger, sample_id: str, action_id: str, verdict: str, findings: tuple[str, ...] = (), **values: Any
+) -> None:
+    """Files a sample of one record, as a drawing does."""
+    row = {
+        "action_id": action_id,
+        "signal": SIGNAL,
+        "step": "assign_task",
+        "destination": "hubspot",
+        "external_id": "x1",
+        **values,
+    }
+    sample = Sample(sample_id, "daily", 5, ledger.now - timedelta(days=1), ledger.now, {})
+    read = ReadBack(expected={"email": "ada@example.com"}, found={"email": "eve@example.com"})
+    kept = Verdict(action_id, verdict, findings, True, as_json(read))
+    file_sample(ledger.database, sample, [(cast(Any, SimpleNamespace(**row)), kept)])
 
 
 def token_for(ledger: SmallLedger, name: str, *roles: Role, owners: tuple[str, ...] = ()) -> str:
