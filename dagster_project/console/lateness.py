@@ -75,8 +75,14 @@ def _late(
     elif worst.state == "dead":
         why = f"is dead: {_reason(worst)}"
     else:
+        worst = _slowest(steps, tries)
         why = _what_took_so_long(timing, worst, tries.get(worst.group_id or worst.action_id, []))
     return Late(timing, worst.step, why)
+
+
+def _slowest(steps: Sequence[Row[Any]], tries: Mapping[str, Sequence[Row[Any]]]) -> Row[Any]:
+    """Of steps that are done, the one that was tried most often; else the one that was done last."""
+    return max(steps, key=lambda row: (len(tries.get(row.group_id or row.action_id, ())), row.settled_at.timestamp()))
 
 
 def _what_took_so_long(timing: EventTiming, last: Row[Any], tries: Sequence[Row[Any]]) -> str:

@@ -86,7 +86,8 @@ class SmallLedger:
         sweeping = SweepPolicy(RETRY, Random(1), 0.0)
         taken = claim(self.database, SIGNAL, f"run-{step}", 100, LEASE, sweeping)
         items = ready_work(self.database, taken, step, 100).items
-        renderings = [Rendering(item.action_id, arguments_json='{"email": "ada@example.com"}') for item in items]
+        unrendered = [item.action_id for item in items if item.arguments_json is None]
+        renderings = [Rendering(action_id, arguments_json='{"email": "ada@example.com"}') for action_id in unrendered]
         store_renderings(self.database, taken, renderings)
         intents = write_intents(self.database, taken, [item.action_id for item in items], LEASE)
         self.now += timedelta(seconds=2)
