@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,13 +62,24 @@ class PostgresServer:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """Yield a running server; it is stopped by its own process id when the session ends."""
+    with running_server() as server:
+        yield server
+
+
+@contextmanager
+def running_server(is_durable: bool = False) -> Iterator[PostgresServer]:
+    """A server of one's own for as long as the context lasts.
+
+    Args:
+        is_durable: whether a commit waits for the disk, as it does in production.
+    """
     # Not under tmp_path: those folders are open to the user of the session only.
     folder = Path(tempfile.mkdtemp(prefix="signal-loop-postgres-"))
     try:
         server = PostgresServer("127.0.0.1", _free_port(), "loop", secrets.token_hex(12))
         binaries = _binaries_for_server(folder)
         _make_cluster(binaries, folder, server)
-        process = _start(binaries, folder, server)
+        process = _start(binaries, folder, server, is_durable)
         try:
             _wait_until_ready(binaries, process, folder, server)
             yield server
@@ -141,9 +153,10 @@ def _make_cluster(binaries: Path, folder: Path, server: PostgresServer) -> None:
         raise RuntimeError(f"initdb of the test server failed: {done.stderr}")
 
 
-def _start(binaries: Path, folder: Path, server: PostgresServer) -> subprocess.Popen[bytes]:
-    # Durability is not what these tests are about; wal_level lets change data capture be tested on the same server.
-    settings = {"fsync": "off", "wal_level": "logical", "unix_socket_directories": "", "listen_addresses": server.host}
+def _start(binaries: Path, folder: Path, server: PostgresServer, is_durable: bool) -> subprocess.Popen[bytes]:
+    # Durability is not what the tests are about; wal_level lets change data capture be tested on the same server.
+    settings = {"wal_level": "logical", "unix_socket_directories": "", "listen_addresses": server.host}
+    settings |= {} if is_durable else {"fsync": "off"}
     command: list[object] = [binaries / "postgres", "-D", folder / "data", "-p", server.port]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]

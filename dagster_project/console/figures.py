@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, text
+from sqlalchemy import Connection, Row, func, select
 
 from dagster_project.contracts.catalog import Catalog
 from dagster_project.contracts.signal import SignalSpec
 from dagster_project.ledger.criteria import PROPOSED, versions
 from dagster_project.ledger.incidents import Incident, read_open_incidents
+from dagster_project.ledger.queue_order import oldest_in_queue
 from dagster_project.ledger.run_summary import percentile
 from dagster_project.ledger.samples import AGAINST, newest_verdicts
 from dagster_project.ledger.schema import actions, builds, events
@@ -102,11 +103,7 @@ def _wrong_records(connection: Connection, signal: str, now: datetime) -> int:
 
 
 def _oldest_held(connection: Connection, signal: str, now: datetime) -> timedelta | None:
-    is_queued = text("group_id is null and state <> 'delivered'")
-    query = select(func.min(actions.c.planned_at)).where(
-        actions.c.state == "held", actions.c.signal == signal, is_queued
-    )
-    since: datetime | None = connection.execute(query).scalar_one()
+    since = oldest_in_queue(connection, "held", signal)
     return None if since is None else now - since
 
 

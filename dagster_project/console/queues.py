@@ -9,23 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, select, text, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, select, tuple_
 
 from dagster_project.ledger.controls import Selection
 from dagster_project.ledger.gates import blocked_destinations, pause_subjects
 from dagster_project.ledger.modes import mode_of
-from dagster_project.ledger.schema import actions, pauses, requests
+from dagster_project.ledger.schema import IN_QUEUE, IS_DUE_KIND, actions, pauses, requests
 
 QUEUES = ("held", "dead", "waiting", "suppressed")
 PAGE_ROWS = 50
 COUNTED_UP_TO = 10_000  # more than that is told as `10,000+`
 MOST_CAUSES = 200
 CHUNK_IDS = 5000
-
-# The condition of the index actions_queue, in the index's own words: only so do both databases use it.
-IN_QUEUE = text("group_id is null and state <> 'delivered'")
-# The condition of the index actions_due.
-IS_DUE_KIND = text("state = 'waiting' and group_id is null")
 
 A = actions.c
 CAUSE = (A.signal, A.reason, A.destination)
@@ -227,9 +222,9 @@ class Waiting:
 
 
 def read_waiting(connection: Connection, wanted: Waiting) -> tuple[Sequence[Row[Any]], bool]:
-    """One page of waiting rows in the order in which runs take them, and whether there are more."""
+    """One page of waiting rows, a destination's in the order in which runs take them, and whether there are more."""
     query = select(actions).where(*wanted.conditions(), IS_DUE_KIND)
-    query = query.order_by(A.signal, A.is_ready, A.severity_rank.desc(), A.due_at)
+    query = query.order_by(A.signal, A.is_ready, A.destination, A.severity_rank.desc(), A.due_at)
     first = min(max(wanted.page, 0), FARTHEST_PAGE) * PAGE_ROWS
     rows = connection.execute(query.offset(first).limit(PAGE_ROWS + 1)).all()
     return rows[:PAGE_ROWS], len(rows) > PAGE_ROWS and wanted.page < FARTHEST_PAGE

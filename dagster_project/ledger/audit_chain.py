@@ -17,10 +17,12 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, text
 
+from dagster_project.ledger.row_writing import insert_rows
 from dagster_project.ledger.schema import audit, audit_batches
 
 NO_SIGNAL = "*"  # the chain of rows that belong to no signal: pauses, circuits, the do-not-contact list
@@ -29,6 +31,7 @@ SHOWN_DIGITS = 16  # of a row's digest, kept with its batch: enough to find the 
 ERASED = "(erased)"  # stands where a text was
 ERASING_VERB = "erased"  # of the row that tells of it
 SALT_BYTES = 16
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,8 @@ def text_digest(detail: str, salt: str | None) -> str:
 
 def row_digest(row: Mapping[str, Any], detail_digest: str) -> str:
     """The digest of everything that a row says, except its seq."""
-    at: datetime = row["at"]
     said = [
-        at.astimezone(UTC).isoformat(timespec="microseconds"),
+        _moment(row["at"]),
         row["actor"],
         row["verb"],
         row["signal"],
@@ -72,7 +74,12 @@ def row_digest(row: Mapping[str, Any], detail_digest: str) -> str:
         row["reason"],
         detail_digest,
     ]
-    return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_compact(said).encode()).hexdigest()
+
+
+@lru_cache(maxsize=8)  # the rows of a batch share theirs
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def sealed(before: str, chain: str, number: int, rows: Sequence[tuple[int, str]]) -> Sealed:
@@ -90,14 +97,17 @@ def append(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 
     Parameters: the rows, every column but seq and salt given.
     """
-    by_chain: dict[str, list[dict[str, Any]]] = {}
+    by_chain: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
-        salt = os.urandom(SALT_BYTES).hex() if row["detail"] else None
-        by_chain.setdefault(chain_of(row["signal"]), []).append({**row, "salt": salt})
+        by_chain.setdefault(chain_of(row["signal"]), []).append(row)
     for chain in sorted(by_chain):  # always in this order, so that two writers cannot wait for each other
         _lock(connection, chain)
-        numbered = _numbered(connection, by_chain[chain])
-        connection.execute(insert(audit), numbered)
+        numbers = _next_numbers(connection, len(by_chain[chain]))
+        numbered = [
+            {**row, "seq": seq, "salt": os.urandom(SALT_BYTES).hex() if row["detail"] else None}
+            for seq, row in zip(numbers, by_chain[chain], strict=True)
+        ]
+        insert_rows(connection, audit, numbered)
         seal(connection, chain, numbered)
 
 
@@ -146,14 +156,12 @@ def _lock(connection: Connection, chain: str) -> None:
         connection.execute(text(wanted), {"chain": f"signal loop audit: {chain}"})
 
 
-def _numbered(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with their seq: on PostgreSQL from the sequence, on SQLite, where one process writes, the next ones."""
+def _next_numbers(connection: Connection, count: int) -> Sequence[int]:
+    """So many seqs, ascending: on PostgreSQL from the sequence, on SQLite, where one process writes, the next ones."""
     if connection.dialect.name == "postgresql":
         wanted = "select nextval(pg_get_serial_sequence('audit', 'seq')) from generate_series(1, :n)"
-        numbers = sorted(connection.execute(text(wanted), {"n": len(rows)}).scalars())
-    else:
-        # of a deleted row too: its seq is not given out again, so that it is missed
-        newest = (select(func.max(audit.c.seq)), select(func.max(audit_batches.c.last_seq)))
-        start = 1 + max(connection.execute(query).scalar() or 0 for query in newest)
-        numbers = list(range(start, start + len(rows)))
-    return [{"seq": seq, **row} for seq, row in zip(numbers, rows, strict=True)]
+        return sorted(connection.execute(text(wanted), {"n": count}).scalars())
+    # of a deleted row too: its seq is not given out again, so that it is missed
+    newest = (select(func.max(audit.c.seq)), select(func.max(audit_batches.c.last_seq)))
+    start = 1 + max(connection.execute(query).scalar() or 0 for query in newest)
+    return range(start, start + count)

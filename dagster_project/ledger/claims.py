@@ -3,31 +3,65 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, TextClause, func, or_, select, update
 
+from dagster_project.contracts.vocabulary import Severity
 from dagster_project.crash_points import reach
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.gates import Claim, blocked_destinations, is_closed
-from dagster_project.ledger.schema import actions, attempts
+from dagster_project.ledger.schema import IS_DUE_KIND, actions, attempts
 from dagster_project.ledger.sweep import SweepPolicy, sweep_expired
 from dagster_project.ledger.transitions import chunks
 
+MOST_SEVERE_FIRST = tuple(sorted((severity.rank for severity in Severity), reverse=True))
 
-def _due(signal: str, now: datetime, blocked: Iterable[str]) -> list[ColumnElement[bool]]:
-    """Work that may be taken: ready, due, held by nobody, its destination open. A member goes with its group."""
+
+def _due(signal: str, now: datetime, destination: str, severity_rank: int) -> list[ColumnElement[bool] | TextClause]:
+    """Work that may be taken: ready, due, held by nobody. A member goes with its group.
+
+    One destination and one severity at a time, because so the index leads straight to what is due: whatever is tried
+    again later, and whatever waits for a destination that takes nothing now, is not even looked at.
+    """
     return [
+        IS_DUE_KIND,
         actions.c.signal == signal,
-        actions.c.state == "waiting",
-        actions.c.group_id.is_(None),
         actions.c.is_ready,
+        actions.c.destination == destination,
+        actions.c.severity_rank == severity_rank,
         actions.c.due_at <= now,
         or_(actions.c.lease_until.is_(None), actions.c.lease_until <= now),
-        actions.c.destination.notin_(sorted(blocked)),
     ]
+
+
+def _open_destinations(connection: Connection, signal: str, now: datetime) -> list[str]:
+    """The destinations that ready work of a signal goes to and that take something now."""
+    found: list[str] = []
+    query = select(actions.c.destination).where(IS_DUE_KIND, actions.c.signal == signal, actions.c.is_ready)
+    query = query.order_by(actions.c.destination).limit(1)
+    following: str | None = connection.execute(query).scalar()
+    while following is not None:
+        found.append(following)
+        following = connection.execute(query.where(actions.c.destination > following)).scalar()
+    blocked = blocked_destinations(connection, now)
+    return [destination for destination in found if destination not in blocked]
+
+
+def _pick(connection: Connection, signal: str, now: datetime, limit: int) -> list[Row[Any]]:
+    """The most severe due work, the longest due first. Nobody else takes it: a signal's writers exclude each other."""
+    picked: list[Row[Any]] = []
+    destinations = _open_destinations(connection, signal, now)
+    for severity_rank in MOST_SEVERE_FIRST:
+        found: list[Row[Any]] = []
+        for destination in destinations if len(picked) < limit else ():
+            some = select(actions.c.action_id, actions.c.event_id, actions.c.is_group, actions.c.due_at)
+            some = some.where(*_due(signal, now, destination, severity_rank)).order_by(actions.c.due_at)
+            found += connection.execute(some.limit(limit - len(picked))).all()
+        picked += sorted(found, key=lambda row: row.due_at)[: limit - len(picked)]
+    return picked
 
 
 def due_count(database: Database, signal: str, at_most: int = 1000) -> int:
@@ -36,10 +70,13 @@ def due_count(database: Database, signal: str, at_most: int = 1000) -> int:
         now = database.now()
         if is_closed(connection, signal):
             return 0
-        some = (
-            select(actions.c.action_id).where(*_due(signal, now, blocked_destinations(connection, now))).limit(at_most)
-        )
-        return connection.execute(select(func.count()).select_from(some.subquery())).scalar_one()
+        count = 0
+        for destination in _open_destinations(connection, signal, now):
+            for severity_rank in MOST_SEVERE_FIRST:
+                some = select(actions.c.action_id).where(*_due(signal, now, destination, severity_rank))
+                bounded = some.limit(at_most - count).subquery()
+                count += connection.execute(select(func.count()).select_from(bounded)).scalar_one()
+        return count
 
 
 def claim(
@@ -61,24 +98,13 @@ def claim(
         reach("swept")
         if is_closed(connection, signal):
             return 0
-        blocked = blocked_destinations(connection, now)
-        picked = connection.execute(_pick(signal, now, blocked, limit, database.is_postgres)).all()
+        picked = _pick(connection, signal, now, limit)
         _lease(connection, [row.action_id for row in picked], token, now, now + lease_within)
         _lease_rest(connection, picked, token, now, now + lease_within)
         reach("claim_open")
         return len(picked)
 
     return Claim(token=token, signal=signal, run_id=run_id, count=database.write(work, over=signal))
-
-
-def _pick(signal: str, now: datetime, blocked: set[str], limit: int, locks: bool) -> Select[Any]:
-    due = (
-        select(actions.c.action_id, actions.c.event_id, actions.c.is_group)
-        .where(*_due(signal, now, blocked))
-        .order_by(actions.c.severity_rank.desc(), actions.c.due_at)
-        .limit(limit)
-    )
-    return due.with_for_update(skip_locked=True) if locks else due
 
 
 def _lease(connection: Connection, action_ids: Sequence[str], token: str, now: datetime, until: datetime) -> None:

@@ -98,22 +98,9 @@ def _move(
         every = _with_groups(connection, rows, where)
         group_ids = {row.action_id for row in every.values() if row.is_group}
         _close_open_attempts(connection, list(every), now)
-        transitions = [
-            Transition(
-                action_id=row.action_id,
-                signal=row.signal,
-                build_id=row.build_id,
-                from_state=ActionState(row.state),
-                to_state=to_state,
-                verb=verb,
-                reason=reason,
-                detail=person.why,
-                columns={**columns, "is_ready": False, "due_at": now, "settled_at": None}
-                if to_state is ActionState.WAITING
-                else columns,
-            )
-            for row in every.values()
-        ]
+        again = {"is_ready": False, "due_at": now, "settled_at": None} if to_state is ActionState.WAITING else {}
+        changed = {**columns, **again}
+        transitions = [Transition.of(row, to_state, verb, reason, person.why, changed) for row in every.values()]
         apply_transitions(connection, transitions, person.name, now)
         _refresh_after(connection, list(every.values()), group_ids, now)
         return sum(1 for row in every.values() if row.group_id is None)

@@ -128,7 +128,8 @@ def _may_run_again(error: DBAPIError) -> bool:
 
 def _engine(url: str) -> Engine:
     if make_url(url).get_backend_name() == "postgresql":
-        return create_engine(url, pool_pre_ping=True)
+        # Many rows travel in one round trip, updates too.
+        return create_engine(url, pool_pre_ping=True, executemany_mode="values_plus_batch")
     engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from dagster_project.ledger.database import Database
 from dagster_project.ledger.modes import mode_of
 from dagster_project.ledger.planning import BoundOperation, Plan, PlanFacts, PlannedAction, plan_build
 from dagster_project.ledger.readiness import refresh_lanes
+from dagster_project.ledger.row_counts import Counted, Subject, add_counts, counted_action
 from dagster_project.ledger.schema import actions, builds, events, facts, playbook_versions
 from dagster_project.ledger.supersession import supersede
 from dagster_project.ledger.transitions import chunks, write_audit
@@ -216,6 +218,7 @@ def _insert_build(connection: Connection, build: Build, plan: Plan, is_baseline:
     handling = "baseline" if is_baseline else "planned"
     detail = "; ".join(plan.guards.values())
     connection.execute(insert(builds), {**row, "ingested_at": now, "handling": handling, "detail": detail})
+    add_counts(connection, {Counted(build.signal, Subject.BUILD, handling): 1})
     entry = {"at": now, "actor": ACTOR, "verb": "ingested", "signal": build.signal, "build_id": build.build_id}
     write_audit(connection, [{**entry, "reason": handling, "detail": f"{build.event_count} events. {detail}".strip()}])
 
@@ -240,6 +243,11 @@ def _insert_events(connection: Connection, signal_events: Sequence[SignalEvent],
     ]
     if rows:
         connection.execute(insert(events), rows)
+        add_counts(connection, Counter(_counted_event(event, plan) for event in signal_events))
+
+
+def _counted_event(event: SignalEvent, plan: Plan) -> Counted:
+    return Counted(event.signal, Subject.EVENT, event.kind.value, reason=plan.unplanned.get(event.event_id, ""))
 
 
 def _insert_version(connection: Connection, signal: CatalogSignal, version: str, now: datetime) -> None:
@@ -264,7 +272,12 @@ def _insert_actions(
     if not planned:
         return
     connection.execute(insert(actions), [_action_row(a, build, version, contact_entity, now) for a in planned])
+    add_counts(connection, Counter(_counted_plan(action, build) for action in planned))
     write_audit(connection, [_planned_entry(action, build, now) for action in planned])
+
+
+def _counted_plan(action: PlannedAction, build: Build) -> Counted:
+    return counted_action(build.signal, action.step.name, action.is_group, action.state.value, action.reason)
 
 
 def _action_row(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 from dagster_project.contracts.playbook import PlaybookVersion, Step
 from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.ledger.lanes import NEED_DEAD, LaneAction, LaneDecision, decide_lane
+from dagster_project.ledger.row_counts import Counted, add_counts, counted_action
 from dagster_project.ledger.schema import actions, playbook_versions
 from dagster_project.ledger.transitions import Transition, apply_transitions, chunks
 
@@ -125,22 +127,23 @@ def _merge(total: LaneDecision, one: LaneDecision) -> None:
 def _apply(connection: Connection, rows: Mapping[str, Row[Any]], decision: LaneDecision, now: datetime) -> None:
     _set(connection, decision.now_ready, is_ready=True)
     _set(connection, decision.no_longer_ready, is_ready=False)
-    _set(connection, decision.now_stuck, reason=NEED_DEAD)
-    _set(connection, decision.no_longer_stuck, reason="")
+    _give_reason(connection, [rows[action_id] for action_id in decision.now_stuck], NEED_DEAD)
+    _give_reason(connection, [rows[action_id] for action_id in decision.no_longer_stuck], "")
     transitions = [
-        Transition(
-            action_id=action_id,
-            signal=rows[action_id].signal,
-            build_id=rows[action_id].build_id,
-            from_state=ActionState.WAITING,
-            to_state=ActionState.SUPPRESSED,
-            verb="suppressed",
-            reason=reason,
-            detail=detail,
-        )
+        Transition.of(rows[action_id], ActionState.SUPPRESSED, "suppressed", reason, detail)
         for action_id, (reason, detail) in decision.suppressed.items()
     ]
     apply_transitions(connection, transitions, ACTOR, now)
+
+
+def _give_reason(connection: Connection, rows: Sequence[Row[Any]], reason: str) -> None:
+    """Says why waiting actions wait; no change of state, so the audit trail has nothing to tell."""
+    _set(connection, {row.action_id for row in rows}, reason=reason)
+    changes: Counter[Counted] = Counter()
+    for row in rows:
+        changes[counted_action(row.signal, row.step, row.is_group, row.state, row.reason)] -= 1
+        changes[counted_action(row.signal, row.step, row.is_group, row.state, reason)] += 1
+    add_counts(connection, changes)
 
 
 def _set(connection: Connection, action_ids: set[str], **values: Any) -> None:
@@ -167,16 +170,8 @@ def refresh_groups(connection: Connection, group_ids: Iterable[str], now: dateti
 def _refresh_group(connection: Connection, group: Row[Any], members: list[Row[Any]], now: datetime) -> None:
     to_do = [m for m in members if m.state == group.state and m.reason != NEED_DEAD]
     if not to_do and not group.is_sealed and not any(m.reason == NEED_DEAD for m in members):
-        gone = Transition(
-            action_id=group.action_id,
-            signal=group.signal,
-            build_id=group.build_id,
-            from_state=ActionState(group.state),
-            to_state=ActionState.SUPPRESSED,
-            verb="suppressed",
-            reason="no_members",
-            detail="every member was suppressed before the group was sent",
-        )
+        why = "every member was suppressed before the group was sent"
+        gone = Transition.of(group, ActionState.SUPPRESSED, "suppressed", "no_members", why)
         apply_transitions(connection, [gone], ACTOR, now)
         return
     is_ready = bool(to_do) and all(m.is_ready for m in to_do)

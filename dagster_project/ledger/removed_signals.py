@@ -8,7 +8,7 @@ from sqlalchemy import Connection, or_, select
 
 from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.ledger.database import Database
-from dagster_project.ledger.schema import actions
+from dagster_project.ledger.schema import actions, row_counts
 from dagster_project.ledger.sweep import SweepPolicy, sweep_expired
 from dagster_project.ledger.transitions import Transition, apply_transitions
 
@@ -22,7 +22,8 @@ def hold_removed(database: Database, signals: Collection[str], sweeping: SweepPo
     Attempts that dead runs left open are settled first. When the signal is back, `approve` lets its work go on.
     Parameters: the ledger; the signals there are; how to settle what dead runs left.
     """
-    waiting = select(actions.c.signal).where(actions.c.state == ActionState.WAITING.value).distinct()
+    is_waiting = (row_counts.c.state == ActionState.WAITING.value, row_counts.c.row_count > 0)
+    waiting = select(row_counts.c.signal).where(*is_waiting).distinct()
     with database.reading() as connection:
         found: Iterable[str] = connection.execute(waiting).scalars()
         removed = sorted(set(found) - set(signals))
@@ -38,15 +39,8 @@ def _hold(database: Database, signal: str, sweeping: SweepPolicy) -> int:
         waiting = (actions.c.signal == signal, actions.c.state == ActionState.WAITING.value, is_free)
         rows = connection.execute(select(actions).where(*waiting)).all()
         transitions = [
-            Transition(
-                action_id=row.action_id,
-                signal=signal,
-                build_id=row.build_id,
-                from_state=ActionState.WAITING,
-                to_state=ActionState.HELD,
-                verb="held",
-                reason=SIGNAL_REMOVED,
-                detail="the signal is removed, renamed or quarantined",
+            Transition.of(
+                row, ActionState.HELD, "held", SIGNAL_REMOVED, "the signal is removed, renamed or quarantined"
             )
             for row in rows
         ]

@@ -111,6 +111,11 @@ playbook_versions = Table(
     Column("first_seen_at", Moment, nullable=False),
 )
 
+# The conditions of the indexes actions_due and actions_queue. A query that means one of these indexes says its
+# condition in these very words: SQLite uses a partial index only then.
+IS_DUE_KIND = text("state = 'waiting' and group_id is null")
+IN_QUEUE = text("group_id is null and state <> 'delivered'")
+
 # A group is a row here too (is_group): it has the state, lease, attempts and outcome, and its members, which point to
 # it by group_id, inherit them. One state machine serves both.
 actions = Table(
@@ -156,22 +161,18 @@ actions = Table(
     Column("result_json", Text),
     Index("actions_event", "event_id"),
     Index("actions_group", "group_id"),
-    Index("actions_build", "build_id", "state"),
-    Index(
+    # what became of a build's required steps, without a look at the rows
+    Index("actions_build", "build_id", "is_required", "event_id", "state", "settled_at"),
+    Index("actions_lane", "signal", "entity_id", "state"),
+    Index(  # each destination has its own order, so that one that takes nothing costs the others nothing
         "actions_due",
         "signal",
         "is_ready",
+        "destination",
         text("severity_rank desc"),
         "due_at",
-        sqlite_where=text("state = 'waiting' and group_id is null"),
-        postgresql_where=text("state = 'waiting' and group_id is null"),
-    ),
-    Index(
-        "actions_open_lane",
-        "signal",
-        "entity_id",
-        sqlite_where=text("state in ('waiting', 'held', 'dead')"),
-        postgresql_where=text("state in ('waiting', 'held', 'dead')"),
+        sqlite_where=IS_DUE_KIND,
+        postgresql_where=IS_DUE_KIND,
     ),
     Index(  # what people look through: everything unfinished, one row an effect
         "actions_queue",
@@ -181,8 +182,8 @@ actions = Table(
         "destination",
         "planned_at",
         "action_id",
-        sqlite_where=text("group_id is null and state <> 'delivered'"),
-        postgresql_where=text("group_id is null and state <> 'delivered'"),
+        sqlite_where=IN_QUEUE,
+        postgresql_where=IN_QUEUE,
     ),
     Index(
         "actions_external",
@@ -202,6 +203,19 @@ actions = Table(
         sqlite_where=text("lease_token is not null"),
         postgresql_where=text("lease_token is not null"),
     ),
+)
+
+row_counts = (
+    Table(  # how many rows there are of each kind in each state; kept by `row_counts`, proven by `conservation`
+        "row_counts",
+        metadata,
+        Column("signal", String(128), primary_key=True),
+        Column("subject", String(16), primary_key=True),  # action | group | event | build
+        Column("name", String(128), primary_key=True),  # step | step | kind | handling
+        Column("state", String(16), primary_key=True),
+        Column("reason", String(64), primary_key=True),
+        Column("row_count", BigInteger, nullable=False),
+    )
 )
 
 requests = Table(  # rendered once, before the first intent; retries and approvals send exactly this

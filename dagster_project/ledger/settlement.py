@@ -13,30 +13,33 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, literal, select, true, update
 
 from dagster_project.contracts.destination import IdempotencyClass, Outcome, Verdict
 from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.crash_points import reach
 from dagster_project.ledger.contacts import listed_contacts
 from dagster_project.ledger.database import Database
-from dagster_project.ledger.gates import Claim, blocked_destinations, is_closed
+from dagster_project.ledger.gates import Claim, blocked_destinations, is_closed, is_held_by
 from dagster_project.ledger.log_lines import about
 from dagster_project.ledger.readiness import refresh_groups, refresh_lanes
 from dagster_project.ledger.retry_policy import Consequence, RetryPolicy, consequence_of
+from dagster_project.ledger.row_writing import insert_rows
 from dagster_project.ledger.schema import actions, attempts, requests
 from dagster_project.ledger.transitions import Transition, apply_transitions, chunks, write_audit
 
 ACTOR = "loop"
 log = logging.getLogger(__name__)
 UNKNOWN_OUTCOME = "unknown_outcome"
+CLOSED_BY = ("ended_at", "verdict", "reason", "detail", "status", "is_counted")
+LEASE_USED = 1 / 6  # of its length, before an intent writes a lease anew
 # What settling has to know of an action. A third of the row: reading the rest would cost more than the decision.
 SETTLED_BY = tuple(
     actions.c[name]
     for name in (
         "action_id", "is_group", "group_id", "event_id", "signal", "build_id", "entity_id", "state", "attempts",
         "idempotency", "destination", "is_ready", "is_sealed", "contact_entity", "contact_id", "playbook_version",
-        "step",
+        "step", "reason", "lease_until",
     )
 )  # fmt: skip
 
@@ -53,15 +56,23 @@ class Rendering:
     member_ids: tuple[str, ...] = ()  # a group's members, frozen by this
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Intent:
     """One call about to be made."""
 
     attempt_id: int
     action_id: str
-    attempts: int  # counted attempts before this one
     idempotency: IdempotencyClass
     destination: str
+    row: Row[Any] = field(repr=False)  # of the action, as `SETTLED_BY` names it, when the intent was written
+
+
+@dataclass(frozen=True)
+class Intents:
+    """What writing intents came to: the calls to be made, and what its renderings settled without one."""
+
+    opened: list[Intent]
+    report: SettlementReport
 
 
 @dataclass(frozen=True)
@@ -84,35 +95,8 @@ class SettlementReport:
         self.states[state.value] = self.states.get(state.value, 0) + 1
 
 
-def store_renderings(database: Database, claim: Claim, renderings: Sequence[Rendering]) -> set[str]:
-    """Stores the rendered requests, seals groups, and settles what could not be rendered or is held for a person.
-
-    Returns the ids of what may be sent now.
-    """
-
-    def work(connection: Connection) -> set[str]:
-        now = database.now()
-        mine = _mine(connection, claim, [r.action_id for r in renderings])
-        gone = _members_gone(connection, renderings)
-        kept = [r for r in renderings if r.action_id in mine and r.action_id not in gone]
-        rendered = [r for r in kept if r.arguments_json is not None]
-        if rendered:
-            rows = [
-                {"action_id": r.action_id, "arguments_json": r.arguments_json, "rendered_at": now} for r in rendered
-            ]
-            connection.execute(insert(requests), rows)
-            _seal(connection, [r.action_id for r in rendered])
-        _release_left_out(connection, kept)
-        for rendering in kept:
-            if rendering.arguments_json is None or rendering.is_held:
-                state = ActionState.HELD if rendering.is_held else ActionState.DEAD
-                consequence = Consequence(state, rendering.reason)
-                _settle_rows(connection, [(mine[rendering.action_id], consequence, rendering.detail, None)], now)
-        _refresh(connection, [mine[r.action_id] for r in kept if r.arguments_json is None or r.is_held], now)
-        reach("rendering_open")
-        return {r.action_id for r in rendered if not r.is_held}
-
-    return database.write(work, over=claim.signal)
+def _consequence_of_rendering(rendering: Rendering) -> Consequence:
+    return Consequence(ActionState.HELD if rendering.is_held else ActionState.DEAD, rendering.reason)
 
 
 def _members_gone(connection: Connection, renderings: Sequence[Rendering]) -> set[str]:
@@ -147,7 +131,7 @@ def _mine(connection: Connection, claim: Claim, action_ids: Sequence[str]) -> di
     """The actions that this claim still holds and that are still waiting."""
     found: dict[str, Row[Any]] = {}
     for ids in chunks(action_ids):
-        held = (actions.c.action_id.in_(ids), actions.c.lease_token == claim.token, actions.c.state == "waiting")
+        held = (actions.c.action_id.in_(ids), is_held_by(claim), actions.c.state == "waiting")
         query = select(*SETTLED_BY).where(*held)
         if connection.dialect.name == "postgresql":
             query = query.with_for_update()
@@ -155,28 +139,86 @@ def _mine(connection: Connection, claim: Claim, action_ids: Sequence[str]) -> di
     return found
 
 
-def write_intents(database: Database, claim: Claim, action_ids: Sequence[str], lease_within: timedelta) -> list[Intent]:
-    """Opens an attempt for each action that may be sent at this very moment, and renews the lease.
+def _still_mine(connection: Connection, claim: Claim, intents: Sequence[Intent]) -> set[str]:
+    """Of actions with an open intent those that the claim still holds.
+
+    Nothing else about them changes while it does, so their rows need not be read again.
+    """
+    found: set[str] = set()
+    for ids in chunks([intent.action_id for intent in intents]):
+        held = (actions.c.action_id.in_(ids), is_held_by(claim), actions.c.state == "waiting")
+        if connection.execute(select(func.count()).select_from(actions).where(*held)).scalar_one() == len(ids):
+            found.update(ids)
+        else:
+            found.update(connection.execute(select(actions.c.action_id).where(*held)).scalars())
+    return found
+
+
+def write_intents(
+    database: Database,
+    claim: Claim,
+    action_ids: Sequence[str],
+    lease_within: timedelta,
+    renderings: Sequence[Rendering] = (),
+) -> Intents:
+    """Stores what was rendered and opens an attempt for each action that may be sent at this very moment.
 
     Checked again here, in the intent's own transaction: the lease, the lane's order, pauses, open circuits,
-    do-not-contact.
-    Parameters: the claim; the actions, rendered already; how long the lease holds from now.
+    do-not-contact. A lease that has been used for a while is renewed.
+    Parameters: the claim; the actions to send, rendered before or now; how long the lease holds from now; what was
+    rendered now: it is stored, groups are sealed, and what could not be rendered or is held for a person is settled.
     """
 
-    def work(connection: Connection) -> list[Intent]:
+    def work(connection: Connection) -> Intents:
         now = database.now()
+        mine = _mine(connection, claim, [*dict.fromkeys([*action_ids, *(r.action_id for r in renderings)])])
+        report, unsent = _store(connection, mine, renderings, now)
+        reach("rendering_open")
         if is_closed(connection, claim.signal):
-            return []
-        mine = _mine(connection, claim, action_ids)
-        blocked = blocked_destinations(connection, now)
-        open_rows = [row for row in mine.values() if row.is_ready and row.is_sealed and row.destination not in blocked]
-        refused = _refused_contacts(connection, open_rows)
-        _suppress_contacts(connection, refused, now)
-        kept_back = {row.action_id for row in refused} | _groups_with_refused(connection, open_rows, now)
-        rows = [row for row in open_rows if row.action_id not in kept_back]
-        return _open_attempts(connection, claim, rows, now, now + lease_within)
+            return Intents([], report)
+        if report.states:
+            mine = _mine(connection, claim, action_ids)  # what stopped may have changed what is ready
+        wanted = [mine[one] for one in action_ids if one in mine and one not in unsent]
+        rows = _sendable(connection, wanted, {r.action_id for r in renderings}, now)
+        return Intents(_open_attempts(connection, claim, rows, now, now + lease_within), report)
 
     return database.write(work, over=claim.signal)
+
+
+def _store(
+    connection: Connection, mine: Mapping[str, Row[Any]], renderings: Sequence[Rendering], now: datetime
+) -> tuple[SettlementReport, set[str]]:
+    """Stores the rendered requests and settles what stops here; returns a report of that, and what must not be sent."""
+    gone = _members_gone(connection, renderings)
+    kept = [r for r in renderings if r.action_id in mine and r.action_id not in gone]
+    rendered = [r for r in kept if r.arguments_json is not None]
+    rows = [{"action_id": r.action_id, "arguments_json": r.arguments_json, "rendered_at": now} for r in rendered]
+    insert_rows(connection, requests, rows)
+    _seal(connection, [r.action_id for r in rendered])
+    _release_left_out(connection, kept)
+    stopped = [r for r in kept if r.arguments_json is None or r.is_held]
+    changes = [(mine[r.action_id], _consequence_of_rendering(r), r.detail, None) for r in stopped]
+    report = SettlementReport()
+    for _row, consequence, *_ in changes:
+        report.count(consequence.state)
+    _settle_rows(connection, changes, now)
+    _refresh(connection, [mine[r.action_id] for r in stopped], now)
+    return report, gone | {r.action_id for r in stopped}
+
+
+def _sendable(
+    connection: Connection, wanted: Sequence[Row[Any]], just_sealed: set[str], now: datetime
+) -> list[Row[Any]]:
+    """Of the actions that are still ours, those whose way is open; whom the do-not-contact list names is settled."""
+    blocked = blocked_destinations(connection, now)
+    is_sealed = {row.action_id for row in wanted if row.is_sealed} | just_sealed
+    open_rows = [
+        row for row in wanted if row.is_ready and row.action_id in is_sealed and row.destination not in blocked
+    ]
+    refused = _refused_contacts(connection, open_rows)
+    _suppress_contacts(connection, refused, now)
+    kept_back = {row.action_id for row in refused} | _groups_with_refused(connection, open_rows, now)
+    return [row for row in open_rows if row.action_id not in kept_back]
 
 
 def _refused_contacts(connection: Connection, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
@@ -230,31 +272,47 @@ def _open_attempts(
 ) -> list[Intent]:
     if not rows:
         return []
-    numbers = _attempt_numbers(connection, [row.action_id for row in rows])
-    values = [
-        {
-            "action_id": row.action_id,
-            "number": numbers.get(row.action_id, 0) + 1,
-            "destination": row.destination,
-            "run_id": claim.run_id,
-            "lease_token": claim.token,
-            "begun_at": now,
-            "is_counted": True,
-            "reason": "",
-            "detail": "",
-        }
-        for row in rows
-    ]
-    inserted = insert(attempts).returning(attempts.c.attempt_id, attempts.c.action_id)
-    ids = {row.action_id: row.attempt_id for row in connection.execute(inserted, values)}
-    for some in chunks([row.action_id for row in rows]):
-        connection.execute(update(actions).where(actions.c.action_id.in_(some)).values(lease_until=lease_until))
-    write_audit(connection, [_intent_entry(claim, row, numbers.get(row.action_id, 0) + 1, now) for row in rows])
+    ids = [row.action_id for row in rows]
+    opened = {one.action_id: one for some in chunks(ids) for one in _insert_attempts(connection, claim, some, now)}
+    _prolong(connection, rows, now, lease_until)
+    write_audit(connection, [_intent_entry(claim, row, opened[row.action_id].number, now) for row in rows])
     reach("intent_open")
     return [
-        Intent(ids[row.action_id], row.action_id, row.attempts, IdempotencyClass(row.idempotency), row.destination)
+        Intent(
+            opened[row.action_id].attempt_id,
+            row.action_id,
+            IdempotencyClass(row.idempotency),
+            row.destination,
+            row,
+        )
         for row in rows
     ]
+
+
+def _insert_attempts(connection: Connection, claim: Claim, action_ids: Sequence[str], now: datetime) -> list[Row[Any]]:
+    """Opens one attempt for each action, numbered after those before; returns attempt_id, action_id and number."""
+    before = select(func.max(attempts.c.number)).where(attempts.c.action_id == actions.c.action_id).scalar_subquery()
+    values: dict[str, Any] = {
+        "action_id": actions.c.action_id,
+        "number": func.coalesce(before, 0) + 1,
+        "destination": actions.c.destination,
+        "run_id": literal(claim.run_id),
+        "lease_token": literal(claim.token),
+        "begun_at": literal(now, attempts.c.begun_at.type),
+        "is_counted": true(),
+        "reason": literal(""),
+        "detail": literal(""),
+    }
+    opening = select(*values.values()).where(actions.c.action_id.in_(action_ids))
+    statement = insert(attempts).from_select(list(values), opening)
+    return list(connection.execute(statement.returning(attempts.c.attempt_id, attempts.c.action_id, attempts.c.number)))
+
+
+def _prolong(connection: Connection, rows: Sequence[Row[Any]], now: datetime, lease_until: datetime) -> None:
+    """Holds for longer what has used up a part of its lease; a fresh claim's rows need not be written again."""
+    used = [row.action_id for row in rows if lease_until - row.lease_until > (lease_until - now) * LEASE_USED]
+    for some in chunks(used):
+        connection.execute(update(actions).where(actions.c.action_id.in_(some)).values(lease_until=lease_until))
 
 
 def _attempt_numbers(connection: Connection, action_ids: Sequence[str]) -> dict[str, int]:
@@ -287,14 +345,14 @@ def settle(
     def work(connection: Connection) -> SettlementReport:
         now = database.now()
         report = SettlementReport()
-        mine = _mine(connection, claim, [one.intent.action_id for one in settled])
+        mine = _still_mine(connection, claim, [one.intent for one in settled])
         changes: list[tuple[Row[Any], Consequence, str, Outcome | None]] = []
         closings: list[dict[str, Any]] = []
         for one in settled:
             consequence = _consequence(one, policy, random)
             closings.append(_closing(one, consequence, now))
             if one.intent.action_id in mine:
-                changes.append((mine[one.intent.action_id], consequence, one.outcome.detail, one.outcome))
+                changes.append((one.intent.row, consequence, one.outcome.detail, one.outcome))
                 report.count(consequence.state)
             else:
                 report.zombies += 1
@@ -336,7 +394,7 @@ def _consequence(one: Settled, policy: RetryPolicy, random: Random) -> Consequen
     return consequence_of(
         one.outcome,
         one.intent.idempotency,
-        one.intent.attempts,
+        one.intent.row.attempts,
         policy,
         random,
         server_limit=one.server_limit,
@@ -346,7 +404,7 @@ def _consequence(one: Settled, policy: RetryPolicy, random: Random) -> Consequen
 
 def _closing(one: Settled, consequence: Consequence, now: datetime) -> dict[str, Any]:
     return {
-        "b_id": one.intent.attempt_id,
+        "attempt_id": one.intent.attempt_id,
         "ended_at": now,
         "verdict": one.outcome.verdict.value,
         "reason": one.outcome.reason,
@@ -357,11 +415,17 @@ def _closing(one: Settled, consequence: Consequence, now: datetime) -> dict[str,
 
 
 def _close_attempts(connection: Connection, closings: Sequence[Mapping[str, Any]]) -> None:
-    """Each attempt row belongs to one intent; what its own run learnt replaces what a sweep had to assume."""
-    if closings:
-        names = ("ended_at", "verdict", "reason", "detail", "status", "is_counted")
-        statement = update(attempts).where(attempts.c.attempt_id == bindparam("b_id"))
-        connection.execute(statement.values({name: bindparam(name) for name in names}), list(closings))
+    """Each attempt row belongs to one intent; what its own run learnt replaces what a sweep had to assume.
+
+    Attempts that ended alike, which are most of a batch, are closed by one statement.
+    """
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for closing in closings:
+        alike.setdefault(tuple(closing[name] for name in CLOSED_BY), []).append(closing["attempt_id"])
+    for values, attempt_ids in alike.items():
+        for ids in chunks(attempt_ids):
+            statement = update(attempts).where(attempts.c.attempt_id.in_(ids))
+            connection.execute(statement.values(dict(zip(CLOSED_BY, values, strict=True))))
 
 
 def settle_abandoned(
@@ -373,7 +437,7 @@ def settle_abandoned(
     """
     closings = [
         {
-            "b_id": row.attempt_id,
+            "attempt_id": row.attempt_id,
             "ended_at": now,
             "verdict": outcome.verdict.value,
             "reason": outcome.reason,
@@ -424,17 +488,7 @@ def _settle_rows(
 
 
 def _transition(row: Row[Any], consequence: Consequence, detail: str, columns: Mapping[str, Any]) -> Transition:
-    return Transition(
-        action_id=row.action_id,
-        signal=row.signal,
-        build_id=row.build_id,
-        from_state=ActionState(row.state),
-        to_state=consequence.state,
-        verb=VERBS[consequence.state],
-        reason=consequence.reason,
-        detail=detail,
-        columns=columns,
-    )
+    return Transition.of(row, consequence.state, VERBS[consequence.state], consequence.reason, detail, columns)
 
 
 def _columns(row: Row[Any], consequence: Consequence, outcome: Outcome | None, now: datetime) -> dict[str, Any]:
@@ -447,7 +501,7 @@ def _columns(row: Row[Any], consequence: Consequence, outcome: Outcome | None, n
         columns |= {
             "external_id": outcome.external_id,
             "url": outcome.url,
-            "result_json": json.dumps(dict(outcome.result), sort_keys=True),
+            "result_json": json.dumps(dict(outcome.result), sort_keys=True) if outcome.result else "{}",
         }
     if consequence.state is ActionState.WAITING:
         columns |= {"settled_at": None, "lease_token": None, "lease_until": None, "is_ready": True}

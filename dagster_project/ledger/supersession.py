@@ -39,15 +39,8 @@ def supersede(connection: Connection, build: Build, resolved: Sequence[SignalEve
         unsent = [row for row in rows if row.action_id not in kept and row.group_id not in kept]
         touched_groups |= {row.group_id for row in unsent if row.group_id}
         transitions = [
-            Transition(
-                action_id=row.action_id,
-                signal=row.signal,
-                build_id=row.build_id,
-                from_state=ActionState(row.state),
-                to_state=ActionState.SUPPRESSED,
-                verb="suppressed",
-                reason="superseded",
-                detail=f"resolved by build {build.build_no}",
+            Transition.of(
+                row, ActionState.SUPPRESSED, "suppressed", "superseded", f"resolved by build {build.build_no}"
             )
             for row in unsent
         ]

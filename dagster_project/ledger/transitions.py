@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection, Row, update
 
 from dagster_project.contracts.vocabulary import SETTLED, ActionState
 from dagster_project.ledger import audit_chain
+from dagster_project.ledger.row_counts import Counted, add_counts, counted_action
+from dagster_project.ledger.row_writing import update_rows
 from dagster_project.ledger.schema import actions
 
 CHUNK = 400  # rows named in one statement; below every database's limit on parameters
@@ -21,12 +24,41 @@ class Transition:
     action_id: str
     signal: str
     build_id: str
+    step: str
+    is_group: bool
     from_state: ActionState
+    from_reason: str
     to_state: ActionState
     verb: str
     reason: str = ""
     detail: str = ""
     columns: Mapping[str, Any] = field(default_factory=dict)  # what else changes on the row
+
+    @classmethod
+    def of(
+        cls,
+        row: Row[Any],
+        to_state: ActionState,
+        verb: str,
+        reason: str = "",
+        detail: str = "",
+        columns: Mapping[str, Any] | None = None,
+    ) -> Transition:
+        """The transition of an action or group as the caller's transaction has read it."""
+        return cls(
+            action_id=row.action_id,
+            signal=row.signal,
+            build_id=row.build_id,
+            step=row.step,
+            is_group=row.is_group,
+            from_state=ActionState(row.state),
+            from_reason=row.reason,
+            to_state=to_state,
+            verb=verb,
+            reason=reason,
+            detail=detail,
+            columns=columns or {},
+        )
 
 
 def chunks(values: Iterable[Any], size: int = CHUNK) -> Iterable[list[Any]]:
@@ -43,13 +75,33 @@ def apply_transitions(connection: Connection, transitions: Sequence[Transition],
     by_shape: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for transition in transitions:
         values = _row_values(transition, now)
-        by_shape.setdefault(tuple(values), []).append({"b_id": transition.action_id, **values})
-    for shape, rows in by_shape.items():
-        statement = (
-            update(actions).where(actions.c.action_id == bindparam("b_id")).values({n: bindparam(n) for n in shape})
-        )
-        connection.execute(statement, rows)
+        by_shape.setdefault(tuple(values), []).append({"action_id": transition.action_id, **values})
+    for rows in by_shape.values():
+        _change(connection, rows)
+    add_counts(connection, count_changes(transitions))
     write_audit(connection, [audit_row(t, actor, now) for t in transitions])
+
+
+def count_changes(transitions: Iterable[Transition]) -> dict[Counted, int]:
+    """By how much the counts of each state change."""
+    changes: Counter[Counted] = Counter()
+    for t in transitions:
+        changes[counted_action(t.signal, t.step, t.is_group, t.from_state.value, t.from_reason)] -= 1
+        changes[counted_action(t.signal, t.step, t.is_group, t.to_state.value, t.reason)] += 1
+    return changes
+
+
+def _change(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes what is the same in all rows at once, and row by row only what differs, which is mostly an external id."""
+    first = rows[0]
+    shared = {name for name in first if name != "action_id" and all(row[name] == first[name] for row in rows)}
+    if shared:
+        values = {name: first[name] for name in shared}
+        for ids in chunks(row["action_id"] for row in rows):
+            connection.execute(update(actions).where(actions.c.action_id.in_(ids)).values(values))
+    if len(shared) + 1 < len(first):
+        differing = [{name: value for name, value in row.items() if name not in shared} for row in rows]
+        update_rows(connection, actions, "action_id", differing)
 
 
 def _row_values(transition: Transition, now: datetime) -> dict[str, Any]:

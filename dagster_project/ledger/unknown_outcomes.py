@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, TextClause, func, select, update
 
 from dagster_project.contracts.destination import Outcome, Verdict
 from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.retry_policy import Consequence
-from dagster_project.ledger.schema import actions
+from dagster_project.ledger.schema import IN_QUEUE, actions
 from dagster_project.ledger.settlement import UNKNOWN_OUTCOME, settle_reconciled
 from dagster_project.ledger.work import ReadyWork, load_work
 
 ASK_AGAIN_WITHIN = timedelta(minutes=5)
 
 
-def _to_be_asked(signal: str, database: Database) -> list[ColumnElement[bool]]:
+def _to_be_asked(signal: str, database: Database) -> list[ColumnElement[bool] | TextClause]:
     return [
+        IN_QUEUE,
         actions.c.signal == signal,
         actions.c.state == ActionState.HELD.value,
         actions.c.reason == UNKNOWN_OUTCOME,
-        actions.c.group_id.is_(None),
         actions.c.is_ready,
         actions.c.due_at <= database.now(),
     ]

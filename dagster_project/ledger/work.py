@@ -8,18 +8,27 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from dagster_project.contracts.destination import IdempotencyClass
 from dagster_project.contracts.event import SignalEvent
 from dagster_project.contracts.playbook import PlaybookVersion
 from dagster_project.contracts.vocabulary import Kind, Severity
 from dagster_project.ledger.database import Database
-from dagster_project.ledger.gates import Claim
+from dagster_project.ledger.gates import Claim, is_held_by
 from dagster_project.ledger.lanes import NEED_DEAD
 from dagster_project.ledger.readiness import load_versions
 from dagster_project.ledger.schema import actions, attempts, events, requests
 from dagster_project.ledger.transitions import chunks
+
+# What the work on an action needs of its row; the whole row has twice as many columns.
+WORKED_BY = tuple(
+    actions.c[name]
+    for name in (
+        "action_id", "is_group", "group_id", "event_id", "signal", "entity_id", "episode", "build_no", "step",
+        "operation", "role", "destination", "idempotency", "playbook_version", "is_approved",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,17 +83,35 @@ class ReadyWork:
     versions: Mapping[str, PlaybookVersion]
 
 
-def ready_work(database: Database, claim: Claim, step: str | None, limit: int) -> ReadyWork:
-    """The claim's ready actions and groups.
+def ready_ids(database: Database, claim: Claim, step: str | None) -> list[str]:
+    """The claim's ready actions and groups, the most severe first.
 
-    Parameters: the claim; the step, or None for any; how many at most.
+    Parameters: the claim; the step, or None for any.
     """
     with database.reading() as connection:
-        mine = [actions.c.lease_token == claim.token, actions.c.state == "waiting", actions.c.is_ready]
-        mine += [actions.c.group_id.is_(None), actions.c.due_at <= database.now()]
-        mine += [actions.c.step == step] if step is not None else []
-        query = select(actions).where(*mine).order_by(actions.c.severity_rank.desc(), actions.c.due_at).limit(limit)
-        return load_work(connection, connection.execute(query).all())
+        held = actions.c.lease_token == claim.token
+        query = select(actions.c.action_id).where(held, *_ready(database.now()))
+        query = query.where(actions.c.step == step) if step is not None else query
+        return list(connection.execute(query.order_by(actions.c.severity_rank.desc(), actions.c.due_at)).scalars())
+
+
+def ready_work(database: Database, claim: Claim, action_ids: Sequence[str]) -> ReadyWork:
+    """What is to be done for those of these actions and groups that are still ready in the claim, in this order."""
+    with database.reading() as connection:
+        found: dict[str, Row[Any]] = {}
+        for ids in chunks(action_ids):
+            query = select(*WORKED_BY).where(actions.c.action_id.in_(ids), is_held_by(claim), *_ready(database.now()))
+            found |= {row.action_id: row for row in connection.execute(query)}
+        return load_work(connection, [found[action_id] for action_id in action_ids if action_id in found])
+
+
+def _ready(now: datetime) -> list[ColumnElement[bool]]:
+    return [
+        actions.c.state == "waiting",
+        actions.c.is_ready,
+        func.coalesce(actions.c.group_id, "") == "",  # as `is_held_by`: served by no index, for most rows have no group
+        actions.c.due_at <= now,
+    ]
 
 
 def waiting_roles(database: Database, claim: Claim, step: str | None) -> set[str]:
@@ -95,14 +122,21 @@ def waiting_roles(database: Database, claim: Claim, step: str | None) -> set[str
         return set(connection.execute(select(actions.c.role).where(*mine).distinct()).scalars())
 
 
-def claimed_events(database: Database, claim: Claim) -> list[tuple[str, SignalEvent]]:
-    """(playbook version, event) for everything the claim holds, for one enrichment of all of it."""
+def claimed_events(database: Database, claim: Claim) -> list[tuple[PlaybookVersion, list[SignalEvent]]]:
+    """For one enrichment of all that the claim holds: the events under each playbook version that looks anything up."""
     with database.reading() as connection:
-        rows = connection.execute(select(actions).where(actions.c.lease_token == claim.token)).all()
+        held = actions.c.lease_token == claim.token
+        ids: Iterable[str] = connection.execute(select(actions.c.playbook_version).where(held).distinct()).scalars()
+        versions = load_versions(connection, ids)
+        looking = [version for version, found in versions.items() if found.playbook.enrich]
+        rows = connection.execute(select(*WORKED_BY).where(held, actions.c.playbook_version.in_(looking))).all()
         members = _member_rows(connection, [row.action_id for row in rows if row.is_group])
         wanted = {row.event_id: row.playbook_version for row in [*rows, *members] if row.event_id}
-        found = load_events(connection, wanted)
-    return [(wanted[event_id], event) for event_id, event in found.items()]
+        found_events = load_events(connection, wanted)
+    by_version: dict[str, list[SignalEvent]] = {}
+    for event_id, event in found_events.items():
+        by_version.setdefault(wanted[event_id], []).append(event)
+    return [(versions[version], its_events) for version, its_events in by_version.items()]
 
 
 def load_work(connection: Connection, rows: Sequence[Row[Any]]) -> ReadyWork:

@@ -12,14 +12,12 @@ from random import Random
 
 from dagster_project.contracts.catalog import Catalog
 from dagster_project.contracts.destination import Destination, LookupFailed
-from dagster_project.contracts.event import SignalEvent
 from dagster_project.crash_points import reach
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable
 from dagster_project.ledger.claims import claim, release
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.destination_state import CircuitPolicy
 from dagster_project.ledger.gates import Claim
-from dagster_project.ledger.readiness import load_versions
 from dagster_project.ledger.removed_signals import hold_removed
 from dagster_project.ledger.retry_policy import RetryPolicy
 from dagster_project.ledger.sweep import SweepPolicy
@@ -90,14 +88,9 @@ def look_up_all(around: Surroundings, work: Work, say: Say) -> None:
 
 
 async def _enrich_claimed(around: Surroundings, work: Work, workshop: Workshop) -> None:
-    by_version: dict[str, list[SignalEvent]] = {}
-    for version, event in claimed_events(around.database, work.claim):
-        by_version.setdefault(version, []).append(event)
-    with around.database.reading() as connection:
-        versions = load_versions(connection, by_version)
-    for version, events in by_version.items():
+    for version, events in claimed_events(around.database, work.claim):
         await enrich(
-            versions[version].playbook,
+            version.playbook,
             events,
             work.enriched,
             workshop.target,

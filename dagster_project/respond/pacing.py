@@ -34,14 +34,18 @@ class Pacer:
 
     async def wait(self) -> None:
         """Waits for the next place."""
-        async with self._one_at_a_time:
-            if self._left == 0:
-                count = max(1, min(self._block, self._expected))
-                until_first = await asyncio.to_thread(self._take_places, self._pace, count)
-                self._next_at, self._left = time.monotonic() + until_first, count
-                self._expected -= count
-            place = self._next_at
-            self._next_at += self._pace.interval
-            self._left -= 1
+        while self._left == 0:
+            async with self._one_at_a_time:
+                if self._left == 0:
+                    await self._take_block()
+        place = self._next_at
+        self._next_at += self._pace.interval
+        self._left -= 1
         if (seconds := place - time.monotonic()) > 0:
             await asyncio.sleep(seconds)
+
+    async def _take_block(self) -> None:
+        count = max(1, min(self._block, self._expected))
+        until_first = await asyncio.to_thread(self._take_places, self._pace, count)
+        self._next_at, self._left = time.monotonic() + until_first, count
+        self._expected -= count

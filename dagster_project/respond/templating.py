@@ -19,6 +19,11 @@ Escape = Callable[[str], str]
 
 # A minus or plus that touches the braces is white-space control, not arithmetic.
 _SINGLE_EXPRESSION = re.compile(r"^\s*\{\{[-+]?((?:(?!\}\}|\{\{).)*?)-?\}\}\s*$", re.DOTALL)
+# `row.email`: names alone, none of them a word of the template language.
+_PLAIN_PATH = re.compile(
+    r"^\s*(?!(?:true|false|none|not|True|False|None)\b)([A-Za-z_]\w*(?:\.[A-Za-z]\w*)+)\s*$", re.ASCII
+)
+_ABSENT = object()
 
 
 class RenderFailed(Exception):
@@ -93,6 +98,8 @@ def _compiled(escape: Escape, text: str) -> Callable[[Mapping[str, Any]], Any]:
     if single is None:
         template = environment.from_string(text)
         return lambda scope: Prepared(template.render(**scope))
+    if (path := _PLAIN_PATH.match(single.group(1))) is not None:
+        return _reading(tuple(path.group(1).split(".")), environment, escape)
     expression = environment.compile_expression(single.group(1), undefined_to_none=False)
 
     def evaluate(scope: Mapping[str, Any]) -> Any:
@@ -102,6 +109,22 @@ def _compiled(escape: Escape, text: str) -> Callable[[Mapping[str, Any]], Any]:
         return _escaped(value, escape)
 
     return evaluate
+
+
+def _reading(path: tuple[str, ...], environment: ImmutableSandboxedEnvironment, escape: Escape) -> Callable[..., Any]:
+    """What most templates are: one field, read as the environment reads it, without a rendering of its own."""
+
+    def read(scope: Mapping[str, Any]) -> Any:
+        value = scope.get(path[0], _ABSENT)
+        if value is _ABSENT:
+            value = environment.undefined(name=path[0])
+        for name in path[1:]:
+            value = environment.getattr(value, name)
+        if isinstance(value, Undefined):
+            str(value)  # raises with the name of what is missing
+        return _escaped(value, escape)
+
+    return read
 
 
 def _escaped(value: Any, escape: Escape) -> Any:
@@ -168,9 +191,8 @@ def render_arguments(
     """
     if isinstance(template, str):
         escape = escape_of(field.partition(".")[0])
-        parameters = Parameters(scope.get("parameters", {}), scope, escape)
         try:
-            value = render_text(template, {**scope, "parameters": parameters}, escape)
+            value = render_text(template, _with_parameters(scope, escape), escape) if "{" in template else template
         except RenderFailed as error:
             raise RenderFailed(f"{field}: {error}") from error
         return _unmarked(value)
@@ -185,6 +207,11 @@ def render_arguments(
     if isinstance(template, list | tuple):
         return [render_arguments(value, scope, escape_of, field) for value in template]
     return template
+
+
+def _with_parameters(scope: Mapping[str, Any], escape: Escape) -> Mapping[str, Any]:
+    parameters = scope.get("parameters")
+    return {**scope, "parameters": Parameters(parameters, scope, escape)} if parameters else scope
 
 
 def _unmarked(value: Any) -> Any:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 from dagster_project.contracts.catalog import Catalog, CatalogSignal
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.incidents import RESOLVED, Condition, Incident
-from dagster_project.ledger.schema import actions, destinations, pauses
+from dagster_project.ledger.schema import IN_QUEUE, actions, destinations, pauses
 from dagster_project.verify.audit_trail import TrailReport
 from dagster_project.verify.sla import judge, read_timings
 
@@ -72,7 +72,7 @@ def ledger_conditions(database: Database, catalog: Catalog) -> list[Condition]:
 
 
 def _work_conditions(connection: Connection, signal: CatalogSignal, held_before: Any) -> Iterator[Condition]:
-    single = (actions.c.signal == signal.name, actions.c.group_id.is_(None))
+    single = (actions.c.signal == signal.name, IN_QUEUE)
     dead = connection.execute(select(func.count()).select_from(actions).where(*single, actions.c.state == "dead"))
     if count := dead.scalar_one():
         yield Condition(DEAD_LETTERS, signal.name, f"{count} dead: nothing more is tried", signal.name)

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from dagster_project.contracts.catalog import Catalog
 from dagster_project.ledger.controls import Selection, selected
 from dagster_project.ledger.database import Database
-from dagster_project.ledger.schema import actions, builds, requests
+from dagster_project.ledger.schema import IN_QUEUE, actions, builds, requests
 
 
 def read_guarded(database: Database) -> list[str]:
@@ -17,7 +17,7 @@ def read_guarded(database: Database) -> list[str]:
     with database.reading() as connection:
         rows = connection.execute(
             select(actions.c.signal, actions.c.state, actions.c.reason, func.count().label("n"))
-            .where(actions.c.state.in_(("held", "suppressed")), actions.c.group_id.is_(None))
+            .where(actions.c.state.in_(("held", "suppressed")), IN_QUEUE)
             .group_by(actions.c.signal, actions.c.state, actions.c.reason)
             .order_by(actions.c.signal, actions.c.state)
         ).all()

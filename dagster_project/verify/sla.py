@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, case, func, select
 
 from dagster_project.contracts.signal import SignalSpec
-from dagster_project.contracts.vocabulary import SETTLED, ActionState
 from dagster_project.ledger.run_summary import percentile
-from dagster_project.ledger.schema import actions, audit, builds, events
+from dagster_project.ledger.schema import IN_QUEUE, actions, audit, builds
 from dagster_project.ledger.transitions import chunks
 
 WINDOW = timedelta(days=7)
@@ -27,11 +26,6 @@ class EventTiming:
     is_done: bool  # every required step delivered
     is_failed: bool  # some required step is dead
     total: timedelta
-    held: timedelta  # the part of it spent waiting for a person
-
-    @property
-    def unheld(self) -> timedelta:
-        return self.total - self.held
 
 
 @dataclass(frozen=True)
@@ -73,48 +67,79 @@ def _overdue(timing: EventTiming, limit: timedelta) -> bool:
 
 
 def read_timings(connection: Connection, signal: str, now: datetime) -> list[EventTiming]:
-    """The timings of the opened events that were captured within the window, or that are still open."""
-    rows = connection.execute(
-        select(
-            actions.c.action_id,
-            actions.c.group_id,
-            actions.c.event_id,
-            actions.c.entity_id,
-            actions.c.state,
-            actions.c.settled_at,
-            builds.c.captured_at,
-        )
-        .join(builds, builds.c.build_id == actions.c.build_id)
-        .join(events, events.c.event_id == actions.c.event_id)
-        .where(
-            actions.c.signal == signal,
-            actions.c.is_required,
-            actions.c.state != ActionState.SUPPRESSED.value,
-            (builds.c.captured_at > now - WINDOW) | actions.c.state.in_(("waiting", "held")),
-        )
-    ).all()
-    held = _held_time(connection, [row.action_id for row in rows], now)
-    by_event: dict[str, list[Any]] = {}
-    for row in rows:
-        by_event.setdefault(row.event_id, []).append(row)
-    return [_timing(some, held, now) for some in by_event.values()]
+    """The timings of the opened events that were captured within the window, or that are still open.
+
+    Takes as long as there are events in the window and open work, however large the ledger is.
+    """
+    of_signal = select(builds.c.build_id, builds.c.captured_at).where(builds.c.signal == signal)
+    captured = {row.build_id: row.captured_at for row in connection.execute(of_signal)}
+    recent = [build_id for build_id, at in captured.items() if at > now - WINDOW]
+    found = [_timing(row, captured[row.build_id], now) for ids in chunks(recent) for row in _ended(connection, ids)]
+    older = {row.event_id: row for row in _open_work(connection, signal, recent)}
+    return found + [
+        EventTiming(row.event_id, row.entity_id, is_done=False, is_failed=False, total=now - captured[row.build_id])
+        for row in older.values()
+    ]
 
 
-def _timing(rows: Sequence[Any], held: Mapping[str, timedelta], now: datetime) -> EventTiming:
-    is_done = all(row.state == ActionState.DELIVERED.value for row in rows)
-    end = max(row.settled_at if ActionState(row.state) in SETTLED else now for row in rows)
+def _ended(connection: Connection, build_ids: Sequence[str]) -> Sequence[Any]:
+    """For each event of these builds, how its required work stands; read from the index actions_build alone."""
+    a = actions.c
+
+    def how_many(*states: str) -> Any:
+        return func.sum(case((a.state.in_(states), 1), else_=0))
+
+    columns = (
+        a.build_id,
+        a.event_id,
+        a.entity_id,
+        how_many("waiting", "held").label("open"),
+        how_many("dead").label("dead"),
+        func.max(a.settled_at).label("last_at"),
+    )
+    required = (a.build_id.in_(build_ids), a.is_required, a.event_id.is_not(None), a.state != "suppressed")
+    return connection.execute(select(*columns).where(*required).group_by(a.build_id, a.event_id, a.entity_id)).all()
+
+
+def _open_work(connection: Connection, signal: str, recent: Sequence[str]) -> Iterator[Any]:
+    """The required actions of a signal that wait or are held, alone or in a group, of other builds than the recent."""
+    a, unfinished = actions.c, ("waiting", "held")
+    mine = (IN_QUEUE, a.state.in_(unfinished), a.signal == signal, a.build_id.notin_(recent))
+    required = select(a.event_id, a.entity_id, a.build_id).where(a.is_required, a.event_id.is_not(None))
+    yield from connection.execute(required.where(*mine))
+    groups: Sequence[str] = connection.execute(select(a.action_id).where(*mine, a.is_group)).scalars().all()
+    for ids in chunks(groups):
+        yield from connection.execute(required.where(a.group_id.in_(ids), a.state.in_(unfinished)))
+
+
+def _timing(row: Any, captured_at: datetime, now: datetime) -> EventTiming:
     return EventTiming(
-        event_id=rows[0].event_id,
-        entity_id=rows[0].entity_id,
-        is_done=is_done,
-        is_failed=any(row.state == ActionState.DEAD.value for row in rows),
-        total=end - rows[0].captured_at,
-        held=max((held.get(row.action_id, timedelta(0)) for row in rows), default=timedelta(0)),
+        event_id=row.event_id,
+        entity_id=row.entity_id,
+        is_done=not row.open and not row.dead,
+        is_failed=row.dead > 0,
+        total=(now if row.open else row.last_at) - captured_at,
     )
 
 
-def _held_time(connection: Connection, action_ids: Sequence[str], now: datetime) -> dict[str, timedelta]:
-    """For each action that was ever held, how long in all; from the audit trail, which keeps every change of state."""
+def held_time(connection: Connection, timings: Iterable[EventTiming], now: datetime) -> dict[str, timedelta]:
+    """For each event, how much of its time it has waited for a person; from the audit trail, which keeps every change.
+
+    Parameters: a reading connection; the events, few of them; the moment to which what is held now counts.
+    """
+    found = {timing.event_id: timedelta(0) for timing in timings}
+    event_of: dict[str, str] = {}
+    for ids in chunks(found):
+        required = (actions.c.event_id.in_(ids), actions.c.is_required)
+        rows = connection.execute(select(actions.c.action_id, actions.c.event_id).where(*required))
+        event_of |= {row.action_id: row.event_id for row in rows}
+    for action_id, span in _held_spans(connection, list(event_of), now).items():
+        found[event_of[action_id]] = max(found[event_of[action_id]], span)
+    return found
+
+
+def _held_spans(connection: Connection, action_ids: Sequence[str], now: datetime) -> dict[str, timedelta]:
+    """For each action that was ever held, how long in all."""
     total: dict[str, timedelta] = {}
     since: dict[str, datetime] = {}
     for ids in chunks(action_ids):
@@ -122,7 +147,7 @@ def _held_time(connection: Connection, action_ids: Sequence[str], now: datetime)
             audit.c.action_id.in_(ids), audit.c.to_state.is_not(None)
         )
         for row in connection.execute(query.order_by(audit.c.seq)):
-            if row.to_state == ActionState.HELD.value:
+            if row.to_state == "held":
                 since.setdefault(row.action_id, row.at)
             elif row.action_id in since:
                 total[row.action_id] = total.get(row.action_id, timedelta(0)) + (row.at - since.pop(row.action_id))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, select
 
 from dagster_project.contracts.catalog import Catalog
 from dagster_project.contracts.signal import SignalSpec
+from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.ledger.gates import blocked_destinations
 from dagster_project.ledger.modes import mode_of
-from dagster_project.ledger.schema import actions, builds, events, pauses
+from dagster_project.ledger.queue_order import oldest_in_queue
+from dagster_project.ledger.row_counts import Counted, Subject, read_counts
+from dagster_project.ledger.schema import builds, pauses
 from dagster_project.verify.sla import judge, read_timings
 
 
@@ -71,25 +75,10 @@ def read_status(connection: Connection, catalog: Catalog, now: datetime) -> Loop
 
 
 def _signal_status(connection: Connection, name: str, spec: SignalSpec, now: datetime) -> SignalStatus:
-    newest = connection.execute(
-        select(builds.c.flagged, builds.c.data_as_of).where(builds.c.signal == name).order_by(builds.c.build_no.desc())
-    ).first()
-    of_signal = actions.c.signal == name
-    single = (of_signal, actions.c.is_group.is_(False))
-    by_reason: Iterable[Row[Any]] = connection.execute(
-        select(actions.c.state, actions.c.reason, func.count().label("n"))
-        .where(*single)
-        .group_by(actions.c.state, actions.c.reason)
-    )
-    states: dict[str, int] = {}
-    reasons: dict[str, dict[str, int]] = {}
-    for row in by_reason:
-        states[row.state] = states.get(row.state, 0) + row.n
-        if row.reason:
-            reasons.setdefault(row.state, {})[row.reason] = row.n
-    waiting_since: datetime | None = connection.execute(
-        select(func.min(actions.c.planned_at)).where(*single, actions.c.state == "waiting")
-    ).scalar_one()
+    of_signal = select(builds.c.flagged, builds.c.data_as_of).where(builds.c.signal == name)
+    newest = connection.execute(of_signal.order_by(builds.c.build_no.desc()).limit(1)).first()
+    counts = read_counts(connection, name)
+    waiting_since = oldest_in_queue(connection, ActionState.WAITING.value, name)
     verdict = judge(read_timings(connection, name, now), spec)
     return SignalStatus(
         signal=name,
@@ -97,11 +86,11 @@ def _signal_status(connection: Connection, name: str, spec: SignalSpec, now: dat
         owner=spec.owner,
         flagged=newest.flagged if newest else None,
         data_as_of=newest.data_as_of if newest else None,
-        builds=connection.execute(select(func.count()).select_from(builds).where(builds.c.signal == name)).scalar_one(),
-        events=_counts(connection, events.c.kind, events.c.signal == name),
-        unplanned=_counts(connection, events.c.reason, (events.c.signal == name) & (events.c.reason != "")),
-        actions=states,
-        reasons=reasons,
+        builds=sum(count for key, count in counts.items() if key.subject is Subject.BUILD),
+        events=_summed(counts, Subject.EVENT, lambda key: key.name),
+        unplanned=_summed(counts, Subject.EVENT, lambda key: key.reason),
+        actions=_summed(counts, Subject.ACTION, lambda key: key.state),
+        reasons=_reasons(counts),
         oldest_waiting=now - waiting_since if waiting_since else None,
         p50_seconds=verdict.p50,
         p95_seconds=verdict.p95,
@@ -110,6 +99,19 @@ def _signal_status(connection: Connection, name: str, spec: SignalSpec, now: dat
     )
 
 
-def _counts(connection: Connection, column: Any, where: Any) -> dict[str, int]:
-    query = select(column.label("value"), func.count().label("n")).where(where).group_by(column).order_by(column)
-    return {row.value: row.n for row in connection.execute(query)}
+def _summed(counts: Mapping[Counted, int], subject: Subject, by: Callable[[Counted], str]) -> dict[str, int]:
+    """How many there are of each word that `by` gives; what it gives no word for is left out."""
+    found: Counter[str] = Counter()
+    for key in sorted(counts):
+        if key.subject is subject and by(key):
+            found[by(key)] += counts[key]
+    return dict(sorted(found.items()))
+
+
+def _reasons(counts: Mapping[Counted, int]) -> dict[str, dict[str, int]]:
+    """The counts of actions that have a reason, by state."""
+    by_state: dict[str, dict[Counted, int]] = {}
+    for key in sorted(counts):
+        if key.subject is Subject.ACTION and key.reason:
+            by_state.setdefault(key.state, {})[key] = counts[key]
+    return {state: _summed(some, Subject.ACTION, lambda key: key.reason) for state, some in by_state.items()}

@@ -10,7 +10,7 @@ from dagster_project.crash_points import POINTS
 # Reached before the signal has been met; its first build is the baseline.
 FIRST_MEETING = ("incarnation_bound", "mode_declared", "contacts_refreshed", "baseline_noted")
 INTAKE = ("warehouse_read", "intake_open", "build_ingested")
-CLAIM = ("run_started", "swept", "claim_open", "claimed", "rendering_open", "rendered", "intent_open")
+CLAIM = ("run_started", "swept", "claim_open", "claimed", "rendered", "rendering_open", "intent_open")
 # From here on nobody can tell from the ledger alone whether the call was made.
 DOUBT = ("intent_written", "request_sent", "reply_received", "outcome_open")
 AFTER = ("outcome_written", "batch_settled", "work_done", "given_back")

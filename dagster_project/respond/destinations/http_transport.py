@@ -9,8 +9,9 @@ import asyncio
 import json
 import ssl
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
-from types import SimpleNamespace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dagster_project.respond.destinations.outcome_mapping import Answer, Failure, Fault, Flaw, Reply
@@ -27,9 +28,12 @@ _CHUNK = 64 * 1024
 
 @dataclass
 class _Progress:
-    """How far one call got: set by the client's trace, read when the call failed."""
+    """How far one call got: set when the connector gives it a connection, read when the call failed."""
 
     has_connection: bool = False
+
+
+_under_way: ContextVar[_Progress] = ContextVar("_under_way")  # of the call that the running task makes
 
 
 class HttpTransport:
@@ -57,6 +61,7 @@ class HttpTransport:
         import aiohttp
 
         progress = _Progress()
+        _under_way.set(progress)
         seconds = self._call_deadline if deadline is None else deadline
         try:
             async with self._opened().request(
@@ -64,8 +69,7 @@ class HttpTransport:
                 url,
                 headers={**self._headers, **(headers or {})},
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=seconds),
-                trace_request_ctx=progress,
+                timeout=_timeout(seconds),
                 **body,
             ) as response:
                 return await _reply_of(response)
@@ -86,30 +90,36 @@ class HttpTransport:
             import aiohttp
 
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(keepalive_timeout=_KEEP_IDLE),
+                connector=_noting_connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 json_serialize=_compact_json,
-                trace_configs=[_connection_trace()],
                 trust_env=False,
             )
         return self._session
 
 
-def _compact_json(value: Any) -> str:
-    # Everything beyond ASCII is escaped, lone surrogates too, which have no UTF-8 form.
-    return json.dumps(value, separators=(",", ":"))
+# Everything beyond ASCII is escaped, lone surrogates too, which have no UTF-8 form.
+_compact_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def _connection_trace() -> aiohttp.TraceConfig:
+@lru_cache(maxsize=16)
+def _timeout(seconds: float) -> aiohttp.ClientTimeout:
     import aiohttp
 
-    async def connected(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-        context.trace_request_ctx.has_connection = True
+    return aiohttp.ClientTimeout(total=seconds)
 
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_create_end.append(connected)
-    trace.on_connection_reuseconn.append(connected)
-    return trace
+
+def _noting_connector() -> aiohttp.TCPConnector:
+    """A connector that notes when a call has its connection; the client's own tracing costs each call six callbacks."""
+    import aiohttp
+
+    class NotingConnector(aiohttp.TCPConnector):
+        async def connect(self, *given: Any, **named: Any) -> Any:
+            connection = await super().connect(*given, **named)
+            _under_way.get().has_connection = True
+            return connection
+
+    return NotingConnector(keepalive_timeout=_KEEP_IDLE)
 
 
 async def _reply_of(response: aiohttp.ClientResponse) -> Reply:

@@ -22,7 +22,7 @@ class SecretScrubber:
     """Knows a connection's secrets, in the spellings in which they travel, and masks them."""
 
     def __init__(self) -> None:
-        self._spellings: set[str] = set()
+        self._spellings: tuple[str, ...] = ()  # longest first, so that none is masked in part
 
     @classmethod
     def of(cls, connection: BaseModel) -> SecretScrubber:
@@ -35,23 +35,24 @@ class SecretScrubber:
     def learn(self, secret: str) -> None:
         """Masks one more secret from now on, such as a session's token."""
         if secret:
-            self._spellings.update(_spellings_of(secret))
+            known = {*self._spellings, *_spellings_of(secret)}
+            self._spellings = tuple(sorted(known, key=len, reverse=True))
 
     def clean(self, text: str) -> str:
-        """The text with every secret masked; longest spelling first, so that none is left in part."""
-        for spelling in sorted(self._spellings, key=len, reverse=True):
+        """The text with every secret masked."""
+        for spelling in self._spellings:
             text = text.replace(spelling, _MASK)
         return text
 
     def clean_outcome(self, outcome: Outcome) -> Outcome:
         """The outcome with its texts masked, its detail cut to the length that a ledger row keeps."""
-        return replace(
-            outcome,
-            detail=cut(self.clean(outcome.detail)),
-            external_id=None if outcome.external_id is None else self.clean(outcome.external_id),
-            url=None if outcome.url is None else self.clean(outcome.url),
-            result={name: self.clean(value) for name, value in outcome.result.items()},
-        )
+        detail = cut(self.clean(outcome.detail))
+        external_id = None if outcome.external_id is None else self.clean(outcome.external_id)
+        url = None if outcome.url is None else self.clean(outcome.url)
+        result = {name: self.clean(value) for name, value in outcome.result.items()}
+        if (detail, external_id, url, result) == (outcome.detail, outcome.external_id, outcome.url, outcome.result):
+            return outcome
+        return replace(outcome, detail=detail, external_id=external_id, url=url, result=result)
 
     def __repr__(self) -> str:
         return f"SecretScrubber({len(self._spellings)} spellings)"

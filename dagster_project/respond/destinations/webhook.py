@@ -44,6 +44,7 @@ from dagster_project.respond.destinations.outcome_mapping import (
     outcome_of_status,
 )
 
+_compact_json = json.JSONEncoder(separators=(",", ":")).encode
 # The address is the receiver as a whole: when it is not there, or gone for good, no event can reach it.
 STATUS_OVERRIDES: Mapping[int, Meaning] = {404: MISADDRESSED, 410: MISADDRESSED}
 
@@ -132,7 +133,7 @@ class Webhook(GuardedDestination[WebhookConnection]):
         return [await self._send(request.key, cast(SendEvent, request.arguments)) for request in requests]
 
     async def _send(self, key: str, event: SendEvent) -> Outcome:
-        body = json.dumps(cloud_event(key, event), separators=(",", ":"))
+        body = _compact_json(cloud_event(key, event))
         headers = {"content-type": "application/json", **self._signature(key, body)}
         url = self.connection.url.get_secret_value()
         answer = await self._transport.call("POST", url, headers=headers, data=body.encode())

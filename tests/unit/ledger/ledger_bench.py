@@ -25,9 +25,9 @@ from dagster_project.ledger.intake import IntakeReport, take_in
 from dagster_project.ledger.planning import BoundOperation
 from dagster_project.ledger.retry_policy import RetryPolicy
 from dagster_project.ledger.schema import actions, attempts, audit
-from dagster_project.ledger.settlement import Intent, Rendering, Settled, settle, store_renderings, write_intents
+from dagster_project.ledger.settlement import Intent, Rendering, Settled, settle, write_intents
 from dagster_project.ledger.sweep import SweepPolicy
-from dagster_project.ledger.work import WorkItem, ready_work
+from dagster_project.ledger.work import WorkItem, ready_ids, ready_work
 from dagster_project.verify.conservation import prove
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -205,15 +205,18 @@ class Bench:
         return claim(self.database, self.signal.name, run, limit, lease, self.sweeping)
 
     def ready(self, held: Claim, step_name: str | None = None) -> tuple[WorkItem, ...]:
-        return ready_work(self.database, held, step_name, 1000).items
+        return ready_work(self.database, held, ready_ids(self.database, held, step_name)).items
 
     def render(self, held: Claim, items: Iterable[WorkItem]) -> None:
         """Renders what has no stored request yet."""
         fresh = [item for item in items if item.arguments_json is None]
-        store_renderings(self.database, held, [rendering_of(item) for item in fresh])
+        self.store(held, [rendering_of(item) for item in fresh])
+
+    def store(self, held: Claim, renderings: list[Rendering]) -> None:
+        write_intents(self.database, held, [], LEASE, renderings)
 
     def intend(self, held: Claim, action_ids: Iterable[str]) -> list[Intent]:
-        return write_intents(self.database, held, list(action_ids), LEASE)
+        return write_intents(self.database, held, list(action_ids), LEASE).opened
 
     def settle(self, held: Claim, intents: Iterable[Intent], answer: Outcome = DELIVERED, **more: Any) -> Any:
         arguments: dict[str, Any] = {"server_limit": SERVER_LIMIT} | more

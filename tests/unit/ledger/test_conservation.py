@@ -9,7 +9,7 @@ from audit_guards import without_guards
 from ledger_bench import Bench, MakeBench, opened, resolved, step
 from sqlalchemy import Connection, delete, update
 
-from dagster_project.ledger.schema import actions, attempts, audit, builds, events
+from dagster_project.ledger.schema import actions, attempts, audit, builds, events, row_counts
 from dagster_project.verify.conservation import prove
 
 
@@ -49,6 +49,8 @@ BREAKAGES: dict[str, Callable[[Connection], object]] = {
         update(actions).where(actions.c.group_id.is_not(None), actions.c.state == "delivered").values(state="waiting")
     ),
     "delivered by 0 attempts": lambda c: c.execute(delete(attempts)),
+    "counted as 7, there are": lambda c: c.execute(update(row_counts).values(row_count=7)),
+    "counted as 0, there are": lambda c: c.execute(delete(row_counts)),
     "no reason": lambda c: c.execute(update(actions).where(actions.c.state == "held").values(reason="")),
 }
 

@@ -19,7 +19,7 @@ from ledger_bench import (
 
 from dagster_project.ledger.claims import release
 from dagster_project.ledger.controls import Person, Selection, approve, discard, reject, replay
-from dagster_project.ledger.settlement import Rendering, store_renderings
+from dagster_project.ledger.settlement import Rendering
 
 ADA = Person("ada", "checking the list")
 ORDER = step("order", role="erp", group_by="row.supplier")
@@ -32,7 +32,7 @@ def held_for_approval(bench: Bench) -> None:
     asked = Rendering(
         item.action_id, rendering.arguments_json, "needs_approval", "above 5000", True, rendering.member_ids
     )
-    store_renderings(bench.database, held, [asked])
+    bench.store(held, [asked])
     release(bench.database, held)
 
 

@@ -18,7 +18,7 @@ from dagster_project.ledger.controls import (
     resume,
 )
 from dagster_project.ledger.schema import audit
-from dagster_project.ledger.settlement import Rendering, store_renderings
+from dagster_project.ledger.settlement import Rendering
 
 ADA = Person("ada", "looked at it")
 STEPS = (step("join"), step("tell", role="chat", needs=("join",)))
@@ -79,7 +79,7 @@ def test_an_approved_action_is_not_held_again_and_is_sent_as_shown(make_bench: M
     held = bench.claim()
     (item,) = bench.ready(held)
     shown = rendering_of(item).arguments_json
-    store_renderings(bench.database, held, [Rendering(item.action_id, shown, "needs_approval", "large", True)])
+    bench.store(held, [Rendering(item.action_id, shown, "needs_approval", "large", True)])
     release(bench.database, held)
     assert bench.state("a", "join") == ("held", "needs_approval")
     assert approve(bench.database, Selection(ids=(item.action_id,)), ADA) == 1

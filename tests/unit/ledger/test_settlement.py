@@ -23,7 +23,7 @@ from dagster_project.ledger.catching_up import refresh_do_not_contact
 from dagster_project.ledger.claims import release
 from dagster_project.ledger.controls import Person, Selection, discard, pause, replay
 from dagster_project.ledger.schema import attempts, audit
-from dagster_project.ledger.settlement import Rendering, store_renderings
+from dagster_project.ledger.settlement import Rendering
 
 ADA = Person("ada", "checking the list")
 
@@ -306,7 +306,7 @@ def test_what_cannot_be_rendered_is_dead_with_its_reason_and_no_attempt(make_ben
     bench.take_in(opened("a"))
     held = bench.claim()
     (item,) = bench.ready(held)
-    store_renderings(bench.database, held, [Rendering(item.action_id, reason="not_rendered", detail="no row.email")])
+    bench.store(held, [Rendering(item.action_id, reason="not_rendered", detail="no row.email")])
 
     assert bench.state("a", "join") == ("dead", "not_rendered")
     assert bench.state("a", "task") == ("waiting", "need_dead")

@@ -20,9 +20,9 @@ from dagster_project.ledger.claims import claim, release
 from dagster_project.ledger.database import Clock, Database, open_database
 from dagster_project.ledger.intake import take_in
 from dagster_project.ledger.retry_policy import RetryPolicy
-from dagster_project.ledger.settlement import Rendering, Settled, settle, store_renderings, write_intents
+from dagster_project.ledger.settlement import Rendering, Settled, settle, write_intents
 from dagster_project.ledger.sweep import SweepPolicy
-from dagster_project.ledger.work import ready_work
+from dagster_project.ledger.work import ready_ids, ready_work
 from dagster_project.respond.bindings import bind_roles, operations_of
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -85,11 +85,11 @@ class SmallLedger:
         """One run that renders, sends and settles whatever is ready of one step; returns how many."""
         sweeping = SweepPolicy(RETRY, Random(1), 0.0)
         taken = claim(self.database, SIGNAL, f"run-{step}", 100, LEASE, sweeping)
-        items = ready_work(self.database, taken, step, 100).items
+        items = ready_work(self.database, taken, ready_ids(self.database, taken, step)).items
         unrendered = [item.action_id for item in items if item.arguments_json is None]
         renderings = [Rendering(action_id, arguments_json='{"email": "ada@example.com"}') for action_id in unrendered]
-        store_renderings(self.database, taken, renderings)
-        intents = write_intents(self.database, taken, [item.action_id for item in items], LEASE)
+        ids = [item.action_id for item in items]
+        intents = write_intents(self.database, taken, ids, LEASE, renderings).opened
         self.now += timedelta(seconds=2)
         answer = replace(Outcome(verdict=verdict), **outcome)
         settle(self.database, taken, [Settled(intent, answer) for intent in intents], RETRY, Random(1))

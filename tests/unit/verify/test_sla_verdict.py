@@ -16,10 +16,8 @@ from dagster_project.verify.sla import EventTiming, judge
 SPEC = SignalSpec.model_validate(signal(act_within={"hours": 4}, in_time_share=0.9))
 
 
-def timing(
-    minutes: float, is_done: bool = True, is_failed: bool = False, held: float = 0, name: str = "e"
-) -> EventTiming:
-    return EventTiming(name, name, is_done, is_failed, timedelta(minutes=minutes), timedelta(minutes=held))
+def timing(minutes: float, is_done: bool = True, is_failed: bool = False, name: str = "e") -> EventTiming:
+    return EventTiming(name, name, is_done, is_failed, timedelta(minutes=minutes))
 
 
 def test_nothing_to_do_is_kept() -> None:
@@ -45,11 +43,11 @@ def test_late_failed_and_overdue_events(timings: list[EventTiming], is_kept: boo
     assert (verdict.is_kept, verdict.in_time, verdict.measured) == (is_kept, in_time, len(timings))
 
 
-def test_the_latest_come_first_and_held_time_is_told_apart() -> None:
-    verdict = judge([timing(300, name="a"), timing(1), timing(900, is_done=False, held=800, name="b")], SPEC)
+def test_the_latest_come_first() -> None:
+    verdict = judge([timing(300, name="a"), timing(1), timing(900, is_done=False, name="b")], SPEC)
     assert [t.entity_id for t in verdict.late] == ["b", "a"]
     assert verdict.oldest_open is not None
-    assert (verdict.oldest_open.entity_id, verdict.oldest_open.unheld) == ("b", timedelta(minutes=100))
+    assert (verdict.oldest_open.entity_id, verdict.oldest_open.total) == ("b", timedelta(minutes=900))
 
 
 def test_percentiles_are_of_what_is_done() -> None:
