@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -14,7 +14,7 @@ from dagster_project.console.queues import WhyWaiting
 from dagster_project.console.wording import reason_in_words
 from dagster_project.contracts.durations import span
 from dagster_project.ledger.schema import actions, attempts, builds
-from dagster_project.verify.sla import EventTiming
+from dagster_project.verify.sla import EventTiming, held_time
 
 WORST_FIRST = ("dead", "held", "waiting", "delivered")
 
@@ -26,6 +26,7 @@ class Late:
     timing: EventTiming
     step: str
     why: str
+    held: timedelta  # how long of it was spent waiting for a person
 
 
 def explain_late(
@@ -41,7 +42,11 @@ def explain_late(
     ):
         tries.setdefault(row.action_id, []).append(row)
     waits = WhyWaiting(connection, declared, now)
-    return [_late(timing, steps.get(timing.event_id, []), tries, waits) for timing in timings]
+    held = held_time(connection, timings, now)
+    return [
+        _late(timing, steps.get(timing.event_id, []), tries, waits, held.get(timing.event_id, timedelta(0)))
+        for timing in timings
+    ]
 
 
 def _steps(connection: Connection, event_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
@@ -63,10 +68,14 @@ def _order(row: Row[Any]) -> tuple[int, float]:
 
 
 def _late(
-    timing: EventTiming, steps: Sequence[Row[Any]], tries: Mapping[str, Sequence[Row[Any]]], waits: WhyWaiting
+    timing: EventTiming,
+    steps: Sequence[Row[Any]],
+    tries: Mapping[str, Sequence[Row[Any]]],
+    waits: WhyWaiting,
+    held: timedelta,
 ) -> Late:
     if not steps:
-        return Late(timing, "", "its steps are not in the ledger any more")
+        return Late(timing, "", "its steps are not in the ledger any more", held)
     worst = steps[0]
     if worst.state == "waiting":
         why = waits(worst) + (f" ({_reason(worst)})" if worst.reason else "")
@@ -76,8 +85,8 @@ def _late(
         why = f"is dead: {_reason(worst)}"
     else:
         worst = _slowest(steps, tries)
-        why = _what_took_so_long(timing, worst, tries.get(worst.group_id or worst.action_id, []))
-    return Late(timing, worst.step, why)
+        why = _what_took_so_long(timing.total, held, worst, tries.get(worst.group_id or worst.action_id, []))
+    return Late(timing, worst.step, why, held)
 
 
 def _slowest(steps: Sequence[Row[Any]], tries: Mapping[str, Sequence[Row[Any]]]) -> Row[Any]:
@@ -85,9 +94,9 @@ def _slowest(steps: Sequence[Row[Any]], tries: Mapping[str, Sequence[Row[Any]]])
     return max(steps, key=lambda row: (len(tries.get(row.group_id or row.action_id, ())), row.settled_at.timestamp()))
 
 
-def _what_took_so_long(timing: EventTiming, last: Row[Any], tries: Sequence[Row[Any]]) -> str:
-    if timing.held * 2 >= timing.total:
-        return f"was held for {span(timing.held)} until a person decided"
+def _what_took_so_long(total: timedelta, held: timedelta, last: Row[Any], tries: Sequence[Row[Any]]) -> str:
+    if held * 2 >= total:
+        return f"was held for {span(held)} until a person decided"
     failed = Counter(one.reason or one.verdict for one in tries if one.verdict not in (None, "delivered"))
     if failed:
         told = ", ".join(f"{count} by {reason}" for reason, count in failed.most_common())
