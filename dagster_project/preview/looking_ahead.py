@@ -91,7 +91,7 @@ def preview(around: Surroundings, name: str, variables: Mapping[str, Any], is_re
 
 
 def _notes(signal: CatalogSignal, population: int | None, is_first: bool) -> list[str]:
-    notes = ["models above the signal are read as they were last built, except where a threshold in force changes them"]
+    notes = ["models above the signal are read as they were last built, except those that a threshold changes"]
     if signal.spec.open_after is not None:
         notes.append("open_after is set: who enters is noticed first, and opened when it has lasted")
     if signal.spec.resolve_after is not None:
