@@ -26,6 +26,7 @@ from dagster_project.contracts.playbook import PlaybookVersion
 from dagster_project.contracts.sources import hash_sources, source_files
 from dagster_project.detect.dbt_refusals import circles, problems_in_words
 from dagster_project.detect.manifest import SignalDraft, capture_relations, read_models, read_signals
+from dagster_project.detect.thresholds import NOT_GOVERNED, read_thresholds
 from dagster_project.respond.bindings import bind_roles
 from dagster_project.respond.personal_data import personal_steps
 from dagster_project.respond.playbook_checks import Surroundings, check_playbook, settle_parameters
@@ -131,6 +132,7 @@ def compile_catalog(manifest: Mapping[str, Any], settings: Settings) -> Catalog:
         signals=signals,
         quarantined=quarantined,
         models=_models_used(signals, models),
+        thresholds=read_thresholds(settings.dbt_project_dir),
     )
 
 
@@ -161,6 +163,7 @@ def _with_playbook(draft: SignalDraft, playbooks: PlaybookFiles, around: Surroun
         sql_file=draft.sql_file,
         yml_file=draft.yml_file,
         personal_steps=personal_steps(version, draft.columns, around.models),
+        reads=tuple(name for name in draft.reads if name not in NOT_GOVERNED),
     )
 
 

@@ -85,15 +85,18 @@ def _variables(pairs: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--show-personal-data", is_flag=True, help="Show requests that may hold personal data.")
 def preview(signal: str, pairs: tuple[str, ...], show_personal_data: bool) -> None:
     """Who would be flagged, enter and leave, and what would be done; nothing is written, nothing is sent."""
+    from dagster_project.cli.identity import look_at_personal_data
     from dagster_project.prepare import prepare_if_stale
-    from dagster_project.preview import PreviewFailed
-    from dagster_project.preview import preview as look
+    from dagster_project.preview.compiled_sql import PreviewFailed
+    from dagster_project.preview.looking_ahead import preview as look
     from dagster_project.runtime import surroundings
 
     with console().status("dbt parse"):
         prepare_if_stale(settings())
     around = surroundings()
     _known(signal)
+    if show_personal_data:
+        look_at_personal_data(around, {signal: ()}, "loopctl preview")
     shown = console()
     try:
         with shown.status("dbt compile, then a read-only query"):

@@ -99,12 +99,15 @@ def audit_sample(days: float, records: int, seed: int | None) -> None:
 @click.option("--who", default=getpass.getuser, help="Recorded in the audit trail; you, if left out.")
 def audit_note(sample_id: str, action_id: str, verdict: str, why: str, who: str) -> None:
     """Keep your own verdict on a sampled record; it goes before the loop's."""
-    from dagster_project.ledger.controls import Person
-    from dagster_project.ledger.samples import NoSuchSample, note_person_s_verdict
+    from dagster_project.cli.identity import acting_member, council_of, told_in_words
+    from dagster_project.ledger.samples import NoSuchSample
+    from dagster_project.ledger.stewardship import check_sample
     from dagster_project.runtime import surroundings
 
+    member = acting_member(surroundings().database, who)
     try:
-        note_person_s_verdict(surroundings().database, sample_id, action_id, verdict, Person(who, why))
+        with told_in_words():
+            check_sample(council_of(surroundings()), member, sample_id, action_id, verdict, why)
     except NoSuchSample as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"noted: {verdict}")
@@ -118,16 +121,19 @@ def audit_note(sample_id: str, action_id: str, verdict: str, why: str, who: str)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def erase(entity: str, signal: str, why: str, who: str, yes: bool) -> None:
     """Empty row snapshots, requests and texts about an entity; ids, states, counts and the audit chain stay."""
-    from dagster_project.ledger.controls import Person
-    from dagster_project.ledger.erasure import NotErased, erase_entity
+    from dagster_project.cli.identity import acting_member, council_of, told_in_words
+    from dagster_project.ledger.erasure import NotErased
+    from dagster_project.ledger.stewardship import erase as erase_as
     from dagster_project.runtime import surroundings
 
+    member = acting_member(surroundings().database, who)
     if not yes:
         click.confirm(
             f"What the ledger holds about {entity} for {signal} cannot be brought back. Erase it?", abort=True
         )
     try:
-        erased = erase_entity(surroundings().database, signal, entity, Person(who, why))
+        with told_in_words():
+            erased = erase_as(council_of(surroundings()), member, signal, entity, why)
     except NotErased as error:
         raise click.ClickException(str(error)) from error
     click.echo(

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from dagster_project.cli.auditing import told_of
 from dagster_project.cli.printing import print_funnel, print_proofs
+from dagster_project.cli.sandbox_alerts import sandbox_alerts
 from dagster_project.cli.ticking import act_on_all, build_signals, dagster_instance, detect_all
 from dagster_project.land.generator import GeneratedCompany, generate
 from dagster_project.prepare import prepare_if_stale
@@ -40,8 +41,7 @@ def running_sandbox(state_dir: Path) -> Iterator[SandboxServer]:
         address = server.address
         os.environ["LOOP_SANDBOX_PORT"] = address.http_url.rpartition(":")[2]
         os.environ["LOOP_SANDBOX_SMTP_PORT"] = str(address.smtp_port)
-        os.environ.setdefault("LOOP_ALERT_CHANNEL", "#ops-alerts")
-        os.environ.setdefault("LOOP_ALERT_EMAIL", "operators@example.com")
+        os.environ.update(sandbox_alerts(settings()))
         settings.cache_clear()
         yield server
 

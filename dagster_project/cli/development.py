@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from dagster_project.cli.sandbox_alerts import sandbox_alerts
 from dagster_project.instance_files import dagster_home
 from dagster_project.prepare import prepare_if_stale
 from dagster_project.sandbox.server import SandboxServer
@@ -45,9 +46,11 @@ def run_development(console: Console, port: int, is_fast: bool) -> int:
     data.mkdir(parents=True, exist_ok=True)
     with SandboxServer(data, port=chosen.sandbox_port, smtp_port=chosen.sandbox_smtp_port) as server:
         console.print(Text(f"sandbox: {server.address.http_url}   dagster: http://127.0.0.1:{port}"))
+        if alerts := sandbox_alerts(chosen):
+            console.print(Text(f"alerts go to the sandbox: {', '.join(alerts.values())}"))
         if not chosen.duckdb_file.exists() and chosen.warehouse == "duckdb":
             console.print(Text("there is no data yet: `loopctl land --generate`, then materialize the assets"))
-        environment = development_environment(chosen, port)
+        environment = development_environment(chosen, port) | sandbox_alerts(chosen)
         command = [str(Path(sys.executable).parent / "dagster"), "dev", "-w", str(PROJECT_ROOT / "workspace.yaml")]
         command += ["-h", "127.0.0.1", "-p", str(port)]
         with ExitStack() as beside:

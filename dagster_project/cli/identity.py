@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import click
 
-from dagster_project.contracts.roles import Member, Right, Role
+from dagster_project.contracts.roles import Member, Right, Role, reach_of
 from dagster_project.ledger.access import is_sign_in_required, prove
 from dagster_project.ledger.controls import NothingSelected
 from dagster_project.ledger.database import Database
-from dagster_project.ledger.governed import Council, NotAllowed
+from dagster_project.ledger.governed import Council, NotAllowed, note_look, note_look_at_signal
 from dagster_project.respond.action_run import Surroundings
 from dagster_project.settings import settings
 
@@ -54,7 +54,19 @@ def told_in_words() -> Iterator[None]:
         raise click.UsageError(str(error)) from error
 
 
-def ask_to_see_personal_data(around: Surroundings) -> None:
-    """Raises ClickException where the person may not see it."""
+def look_at_personal_data(
+    around: Surroundings, looked_at: Mapping[str, Sequence[str]], command: str, who: str | None = None
+) -> None:
+    """Asks whether the person may see it, and keeps the look in the audit trail before anything is shown.
+
+    Parameters: the surroundings; the actions whose data is shown, by signal, none where only rows of it are; the
+    command; who looks, as given with --who. Raises ClickException where the person may not.
+    """
+    member, council = acting_member(around.database, who), council_of(around)
     with told_in_words():
-        council_of(around).ask(acting_member(around.database), Right.SEE_PERSONAL_DATA)
+        council.ask(member, Right.SEE_PERSONAL_DATA, reach_of(looked_at, council.owner_of), command)
+    for signal, action_ids in looked_at.items():
+        if action_ids:
+            note_look(around.database, member, action_ids, command)
+        else:
+            note_look_at_signal(around.database, member, signal, command)

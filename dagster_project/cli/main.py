@@ -218,18 +218,20 @@ def status(as_json: bool, is_proven: bool) -> None:
 @click.option("--show-personal-data", is_flag=True, help="Show columns that are tagged pii.")
 def explain(subject: str, show_personal_data: bool) -> None:
     """The whole story of an entity, event, action or group, from the row to every attempt and answer."""
-    from dagster_project.cli.identity import ask_to_see_personal_data
+    from dagster_project.cli.identity import look_at_personal_data
     from dagster_project.cli.printing import print_story
     from dagster_project.runtime import surroundings
+    from dagster_project.verify.explain import actions_told
     from dagster_project.verify.explain import explain as tell
 
     around = surroundings()
-    if show_personal_data:
-        ask_to_see_personal_data(around)
     with around.database.reading() as connection:
         lines = tell(connection, around.catalog, subject, show_personal_data)
+        looked_at = actions_told(connection, subject)
     if not lines:
         raise click.ClickException(f"the ledger knows no entity, event, action or group {subject!r}")
+    if show_personal_data:
+        look_at_personal_data(around, looked_at, "loopctl explain")
     print_story(console(), lines)
 
 
@@ -237,14 +239,14 @@ def explain(subject: str, show_personal_data: bool) -> None:
 @click.option("--show-personal-data", is_flag=True, help="Show requests that may hold personal data.")
 def held(show_personal_data: bool) -> None:
     """What waits for a person, with exactly what would be sent."""
-    from dagster_project.cli.identity import ask_to_see_personal_data
+    from dagster_project.cli.identity import look_at_personal_data
     from dagster_project.runtime import surroundings
-    from dagster_project.verify.guarded import held_lines
+    from dagster_project.verify.guarded import held_lines, personal_held
 
-    shown = console()
+    shown, around = console(), surroundings()
     if show_personal_data:
-        ask_to_see_personal_data(surroundings())
-    for line in held_lines(surroundings().database, surroundings().catalog, show_personal_data):
+        look_at_personal_data(around, personal_held(around.database, around.catalog), "loopctl held")
+    for line in held_lines(around.database, around.catalog, show_personal_data):
         shown.print(Text(line), soft_wrap=True)
 
 
@@ -279,7 +281,7 @@ def _lever(name: str, summary: str, asks: bool = False) -> None:
         selection = Selection(ids, signal, destination, reason, _utc(since), _utc(until))
         member = acting_member(surroundings().database, who)
         if asks and not selection.is_empty:
-            _ask_before_sending(selection, is_sure=yes)
+            _ask_before_sending(selection, who, is_sure=yes)
         with told_in_words():
             count = council_of(surroundings()).pull(member, Lever(name), selection, why)
         click.echo(f"{name}: {count} actions and groups")
@@ -289,14 +291,15 @@ def _utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(tzinfo=UTC)
 
 
-def _ask_before_sending(selection: Selection, is_sure: bool) -> None:
+def _ask_before_sending(selection: Selection, who: str, is_sure: bool) -> None:
     """Shows exactly what the approval lets go out, personal data included, for the one who answers for it."""
-    from dagster_project.cli.identity import ask_to_see_personal_data
+    from dagster_project.cli.identity import look_at_personal_data
     from dagster_project.runtime import surroundings
-    from dagster_project.verify.guarded import held_lines
+    from dagster_project.verify.guarded import held_lines, personal_held
 
-    ask_to_see_personal_data(surroundings())
-    lines = list(held_lines(surroundings().database, surroundings().catalog, True, selection))
+    around = surroundings()
+    look_at_personal_data(around, personal_held(around.database, around.catalog, selection), "loopctl approve", who)
+    lines = list(held_lines(around.database, around.catalog, True, selection))
     for line in lines:
         console().print(Text(line), soft_wrap=True)
     if lines and not is_sure:

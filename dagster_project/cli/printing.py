@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dagster_project.contracts.durations import span
 from dagster_project.contracts.vocabulary import Kind
 from dagster_project.land.report import LandingReport
 from dagster_project.verify.conservation import Proof
@@ -18,18 +18,6 @@ from dagster_project.verify.status import LoopStatus, SignalStatus
 STATES = ("delivered", "waiting", "held", "dead", "suppressed")
 SIGNALS_A_TABLE = 4
 STYLES = {"delivered": "green", "waiting": "cyan", "held": "yellow", "dead": "red", "suppressed": "dim"}
-
-
-def span(value: timedelta | float | None) -> str:
-    """A length of time a person reads at a glance."""
-    if value is None:
-        return "-"
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} d"
 
 
 def print_funnel(console: Console, status: LoopStatus) -> None:

@@ -20,7 +20,7 @@ from dagster_project.console.gate import Gate, Stopped, Visitor
 from dagster_project.console.pages.sign_in import SIGN_IN, open_routes
 from dagster_project.console.rendering import address, plain_page, told
 from dagster_project.console.routes import ROUTES, Page
-from dagster_project.console.visit import BadForm, Fields, Visit, fields_of
+from dagster_project.console.visit import BadForm, Fields, Visit, fields_of, storable
 from dagster_project.ledger.controls import NothingSelected
 from dagster_project.ledger.database import LedgerUnavailable
 from dagster_project.ledger.governed import NotAllowed
@@ -125,7 +125,7 @@ class Guarded:
     def _visit(
         self, request: Request, visitor: Visitor, query: Fields | None = None, form: Fields | None = None
     ) -> Visit:
-        path = {name: str(value) for name, value in request.path_params.items()}
+        path = {name: storable(str(value)) for name, value in request.path_params.items()}
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         key = form_key(visitor.secret)
         return Visit(self.desk, visitor.member, key, self.desk.database.now(), query or {}, form or {}, path, here)

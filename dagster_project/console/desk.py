@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from dagster_project.console.figures_keeper import CHEAP_SECONDS, FiguresKeeper
+from dagster_project.console.previews import PreviewKeeper
 from dagster_project.contracts.catalog import Catalog, CatalogRefused
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.governed import Council
+from dagster_project.preview.threshold_change import change_of
+from dagster_project.respond.action_run import Surroundings
+from dagster_project.respond.bindings import bind_roles
 from dagster_project.settings import Settings
 
 
@@ -59,6 +64,7 @@ class Desk:
     database: Database
     catalogs: CatalogKeeper
     figures: FiguresKeeper
+    previews: PreviewKeeper
 
     def owner_of(self) -> Mapping[str, str]:
         return {name: signal.spec.owner for name, signal in self.catalogs.current().catalog.signals.items()}
@@ -75,6 +81,10 @@ def open_desk(
     Raises CatalogRefused where there is no catalog to show.
     """
     catalogs = CatalogKeeper(settings.catalog_file, read_catalog)
-    return Desk(
-        settings, database, catalogs, FiguresKeeper(database, lambda: catalogs.current().catalog, cheap_seconds)
-    )
+
+    def look_ahead(name: str, value: Any, signals: Sequence[str]) -> Mapping[str, Any]:
+        around = Surroundings(settings, catalogs.current().catalog, database, bind_roles(settings))
+        return change_of(around, name, value, signals)
+
+    figures = FiguresKeeper(database, lambda: catalogs.current().catalog, cheap_seconds)
+    return Desk(settings, database, catalogs, figures, PreviewKeeper(look_ahead))

@@ -11,13 +11,17 @@ from sqlalchemy import Connection, Row, func, select
 
 from dagster_project.contracts.catalog import Catalog
 from dagster_project.contracts.signal import SignalSpec
+from dagster_project.ledger.criteria import PROPOSED, versions
+from dagster_project.ledger.incidents import Incident, read_open_incidents
 from dagster_project.ledger.queue_order import oldest_in_queue
 from dagster_project.ledger.run_summary import percentile
+from dagster_project.ledger.samples import AGAINST, newest_verdicts
 from dagster_project.ledger.schema import actions, builds, events
 from dagster_project.verify.sla import WINDOW, EventTiming, judge, read_timings
 from dagster_project.verify.status import LoopStatus, SignalStatus, read_status
 
 BUILDS_SHOWN = 30
+SAMPLES_WINDOW = timedelta(days=14)
 LATE_SHOWN = 25
 
 
@@ -48,6 +52,7 @@ class SignalFigures:
     late_count: int
     oldest_open: EventTiming | None
     oldest_held: timedelta | None
+    wrong_records: int  # read back, and not as the loop wrote them
 
     @property
     def name(self) -> str:
@@ -59,12 +64,20 @@ class Figures:
     at: datetime
     status: LoopStatus
     signals: tuple[SignalFigures, ...]
+    incidents: tuple[Incident, ...]  # open ones
+    proposals: Mapping[str, Sequence[str]]  # thresholds of which a change waits to be decided on, and who reads them
 
 
 def read_figures(connection: Connection, catalog: Catalog, now: datetime) -> Figures:
     """One snapshot of everything the overview shows."""
     status = read_status(connection, catalog, now)
-    return Figures(now, status, tuple(_of_signal(connection, one, catalog, now) for one in status.signals))
+    return Figures(
+        at=now,
+        status=status,
+        signals=tuple(_of_signal(connection, one, catalog, now) for one in status.signals),
+        incidents=tuple(read_open_incidents(connection)),
+        proposals={row.name: catalog.readers_of(row.name) for row in versions(connection) if row.state == PROPOSED},
+    )
 
 
 def _of_signal(connection: Connection, status: SignalStatus, catalog: Catalog, now: datetime) -> SignalFigures:
@@ -79,7 +92,14 @@ def _of_signal(connection: Connection, status: SignalStatus, catalog: Catalog, n
         late_count=len(verdict.late),
         oldest_open=verdict.oldest_open,
         oldest_held=_oldest_held(connection, status.signal, now),
+        wrong_records=_wrong_records(connection, status.signal, now),
     )
+
+
+def _wrong_records(connection: Connection, signal: str, now: datetime) -> int:
+    """Sampled records that the check `samples_match` counts against the signal; a person's verdict goes first."""
+    rows = newest_verdicts(connection, signal, now - SAMPLES_WINDOW)
+    return sum((row.person_verdict or row.verdict) in AGAINST for row in rows)
 
 
 def _oldest_held(connection: Connection, signal: str, now: datetime) -> timedelta | None:

@@ -13,7 +13,8 @@ from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dagster_project.console.visit import Visit
-from dagster_project.console.wording import moment, reason_in_words, span
+from dagster_project.console.wording import moment, reason_in_words, value_in_words
+from dagster_project.contracts.durations import span
 
 LOCAL_ADDRESS = re.compile(r"/(?![/\\])[^\s\\]*")
 
@@ -59,6 +60,7 @@ def _environment() -> Environment:
         "web": web_address,
         "segment": lambda text: quote(str(text), safe=""),
         "count": lambda number: f"{number:,}",
+        "value": value_in_words,
     }
     environment.globals["address"] = address
     return environment

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from dagster_project.console.pages import audit, deeds, deployed, overview, queues, review, story
+from dagster_project.console.pages import (
+    audit,
+    criteria,
+    deeds,
+    deployed,
+    governing,
+    overview,
+    queues,
+    review,
+    samples,
+    story,
+)
 from dagster_project.console.visit import Visit
 from dagster_project.contracts.roles import Right
 
@@ -33,6 +44,10 @@ ROUTES = (
     Page("/review/{lever}", "GET", Right.VIEW, review.show),
     Page("/signals", "GET", Right.VIEW, deployed.show_all),
     Page("/signals/{name}", "GET", Right.VIEW, deployed.show_one),
+    Page("/criteria", "GET", Right.VIEW, criteria.show_all),
+    Page("/criteria/{threshold}", "GET", Right.VIEW, criteria.show_one),
+    Page("/samples", "GET", Right.VIEW, samples.show_all),
+    Page("/samples/{sample}/{action}", "GET", Right.VIEW, samples.show_one),
     Page("/audit", "GET", Right.VIEW, audit.show),
     Page("/approve", "POST", Right.APPROVE, deeds.approve),
     Page("/reject", "POST", Right.REJECT, deeds.reject),
@@ -42,4 +57,11 @@ ROUTES = (
     Page("/resume", "POST", Right.PAUSE, deeds.resume),
     Page("/go-live", "POST", Right.GO_LIVE, deeds.go_live),
     Page("/go-shadow", "POST", Right.GO_SHADOW, deeds.go_shadow),
+    Page("/criteria-preview", "POST", Right.EDIT_CRITERIA, criteria.preview),
+    Page("/criteria-propose", "POST", Right.EDIT_CRITERIA, governing.propose),
+    Page("/criteria-accept", "POST", Right.APPROVE, governing.accept),
+    Page("/criteria-refuse", "POST", Right.REJECT, governing.refuse),
+    Page("/criteria-withdraw", "POST", Right.EDIT_CRITERIA, governing.withdraw),
+    Page("/criteria-roll-back", "POST", Right.APPROVE, governing.roll_back),
+    Page("/samples-check", "POST", Right.CHECK_SAMPLES, governing.check_sample),
 )

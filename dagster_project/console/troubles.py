@@ -8,7 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from dagster_project.console.figures import Figures, SignalFigures
-from dagster_project.console.wording import span
+from dagster_project.contracts.durations import span
+from dagster_project.verify.alerting import BROKEN_CHAIN, FAILED_CHECK
 
 
 class Level(StrEnum):
@@ -39,6 +40,9 @@ def _of_signal(figures: SignalFigures, at: datetime) -> Iterator[Trouble]:
     elif at - status.data_as_of > spec.fresh_within.as_timedelta():
         promised = span(spec.fresh_within.as_timedelta())
         yield Trouble(Level.BAD, f"the data is {span(at - status.data_as_of)} old, promised {promised}", here)
+    if wrong := figures.wrong_records:
+        text = f"{wrong:,} of the records read back {'is' if wrong == 1 else 'are'} not as the loop wrote"
+        yield Trouble(Level.BAD, text, f"/samples?signal={figures.name}")
     if held := status.actions.get("held", 0):
         yield _held(figures, held)
 
@@ -73,7 +77,26 @@ def troubles_of_loop(figures: Figures, seen: frozenset[str] | None) -> list[Trou
     for destination in figures.status.blocked:
         if f"destination:{destination}" not in figures.status.paused:
             found.append(Trouble(Level.WARN, f"{destination} takes nothing now", "/queues/waiting"))
-    return found
+    found += [
+        Trouble(Level.WARN, f"another value of {name} waits to be decided on", f"/criteria/{name}")
+        for name, readers in figures.proposals.items()
+        if seen is None or seen & set(readers)
+    ]
+    return [*_of_incidents(figures, seen), *found]
+
+
+def _of_incidents(figures: Figures, seen: frozenset[str] | None) -> Iterator[Trouble]:
+    """What only an incident tells: checks that failed and a touched trail; the rest is counted by the signals."""
+    for incident in figures.incidents:
+        since = f"since {incident.opened_at:%d %b %H:%M}"
+        if incident.kind == BROKEN_CHAIN and seen is None:
+            yield Trouble(Level.BAD, f"the audit trail was touched, {since}: {incident.summary}", "/audit")
+        if incident.kind != FAILED_CHECK:
+            continue
+        signal = next((one.name for one in figures.signals if one.name in incident.subject), None)
+        if seen is None or signal in seen:
+            where = f"/signals/{signal}" if signal else "/signals"
+            yield Trouble(Level.BAD, f"the check {incident.subject} failed, {since}", where)
 
 
 def worst(troubles: Sequence[Trouble]) -> str:

@@ -73,6 +73,12 @@ class Visit:
 def fields_of(text: str) -> Fields:
     """The fields of a query or an urlencoded form. Raises BadForm where there are too many."""
     try:
-        return parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        given = parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        return {name: [storable(value) for value in values] for name, values in given.items()}
     except ValueError as error:
         raise BadForm(f"more than {MOST_FIELDS} fields; choose fewer at a time. Nothing was changed.") from error
+
+
+def storable(text: str) -> str:
+    """The text without what PostgreSQL can keep in no column and look for in none."""
+    return text.replace("\0", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 MASK = "•••"
@@ -49,21 +49,14 @@ REASONS: Mapping[str, str] = {
 }
 
 
-def span(value: timedelta | float | None) -> str:
-    """A length of time that a person reads at a glance; a dash for none."""
-    if value is None:
-        return "–"
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if abs(seconds) < 120:
-        return f"{seconds:.1f} s" if seconds % 1 else f"{seconds:.0f} s"
-    if abs(seconds) < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.0f} h" if abs(seconds) < 172_800 else f"{seconds / 86400:.0f} d"
-
-
 def moment(value: datetime | None) -> str:
     """`2026-11-24 08:30:05`, in UTC as everything is; a dash for none."""
     return "–" if value is None else f"{value:%Y-%m-%d %H:%M:%S}"
+
+
+def value_in_words(value: Any) -> str:
+    """A threshold's value as people write it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def reason_in_words(reason: str) -> str:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from dagster_project.contracts.playbook import PlaybookVersion
 from dagster_project.contracts.signal import SignalSpec, Spec
 
-CATALOG_FORMAT = 1
+CATALOG_FORMAT = 2
 RENEW_COMMAND = "loopctl prepare"
 
 
@@ -58,6 +58,7 @@ class CatalogSignal(Spec):
     sql_file: str
     yml_file: str
     personal_steps: tuple[str, ...] = ()  # steps whose requests may hold personal data
+    reads: tuple[str, ...] = ()  # thresholds (dbt vars) that its SQL, or the SQL of anything above it, reads
 
     @property
     def pii_columns(self) -> frozenset[str]:
@@ -88,6 +89,11 @@ class Catalog(Spec):
     signals: dict[str, CatalogSignal]
     quarantined: dict[str, Quarantined] = {}
     models: dict[str, CatalogModel]
+    thresholds: dict[str, Any] = {}  # the repository's own values, from dbt_project.yml
+
+    def readers_of(self, threshold: str) -> list[str]:
+        """The signals that a threshold decides on."""
+        return sorted(name for name, signal in self.signals.items() if threshold in signal.reads)
 
     def signal(self, name: str) -> CatalogSignal:
         """Raises KeyError with the names there are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,3 +40,17 @@ class ReadsBack(Protocol):
     def written_by(self, operation: str, request: Request) -> frozenset[str]:
         """The names in `ReadBack.expected` that this request writes anew, whatever an earlier one wrote there."""
         ...
+
+
+def as_json(read: ReadBack) -> str:
+    """A record that was read back, to be kept beside its verdict."""
+    changed_at = None if read.changed_at is None else read.changed_at.isoformat()
+    return json.dumps(
+        {
+            "expected": dict(read.expected),
+            "found": dict(read.found),
+            "carriers": read.carriers,
+            "changed_at": changed_at,
+        },
+        sort_keys=True,
+    )

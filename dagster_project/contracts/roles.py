@@ -17,7 +17,9 @@ class Right(StrEnum):
     GO_SHADOW = "go_shadow"
     GO_LIVE = "go_live"
     SEE_PERSONAL_DATA = "see_personal_data"  # in what they decide on, and nowhere else
-    EDIT_CRITERIA = "edit_criteria"
+    CHECK_SAMPLES = "check_samples"  # keep one's own verdict on a record that was read back
+    EDIT_CRITERIA = "edit_criteria"  # propose; accepting, refusing and rolling back are approvals
+    ERASE = "erase"  # personal data of one entity
     GIVE_ACCESS = "give_access"
 
 
@@ -31,8 +33,12 @@ class Role(StrEnum):
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.VIEWER: frozenset({Right.VIEW}),
-    Role.OPERATOR: frozenset({Right.VIEW, Right.PAUSE, Right.REPLAY, Right.DISCARD, Right.GO_SHADOW}),
-    Role.APPROVER: frozenset({Right.VIEW, Right.APPROVE, Right.REJECT, Right.GO_LIVE, Right.SEE_PERSONAL_DATA}),
+    Role.OPERATOR: frozenset(
+        {Right.VIEW, Right.PAUSE, Right.REPLAY, Right.DISCARD, Right.GO_SHADOW, Right.CHECK_SAMPLES}
+    ),
+    Role.APPROVER: frozenset(
+        {Right.VIEW, Right.APPROVE, Right.REJECT, Right.GO_LIVE, Right.SEE_PERSONAL_DATA, Right.CHECK_SAMPLES}
+    ),
     Role.EDITOR: frozenset({Right.VIEW, Right.EDIT_CRITERIA}),
     Role.ADMIN: frozenset(Right),
 }

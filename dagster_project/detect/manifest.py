@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ CONTRACT_COLUMNS: dict[str, tuple[str, ...]] = {
 CASTS = {
     "observed_at": "write {{ utc_moment('loaded_at') }} as observed_at in the SQL, so that the moment says its zone"
 }
+VAR = re.compile(r"""\bvar\(\s*["']([^"']+)["']""")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class SignalDraft:
     yml_file: str
     yml_text: str
     spec_path: tuple[str | int, ...]  # where the signal's spec stands in its YAML
+    reads: tuple[str, ...] = ()  # dbt vars that its SQL, or the SQL of anything above it, reads
 
     def problem(self, key: str, message: str, remedy: str = "") -> Problem:
         line = line_of(self.yml_text, [*self.spec_path, *key.split(".")])
@@ -115,6 +118,7 @@ def _read_signal(
         yml_file=yml_file,
         yml_text=text,
         spec_path=spec_path,
+        reads=tuple(sorted(vars_read([node["unique_id"], *upstream_of(node, manifest)], manifest))),
     )
     return _population_problems(draft, node, manifest) or draft
 
@@ -185,7 +189,7 @@ def _names_of(nodes: Iterable[Mapping[str, Any]]) -> set[str]:
 
 def _upstream_names(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> set[str]:
     everything = {**manifest["nodes"], **manifest["sources"]}
-    return _names_of(everything[unique_id] for unique_id in _upstream(node, manifest) if unique_id in everything)
+    return _names_of(everything[unique_id] for unique_id in upstream_of(node, manifest) if unique_id in everything)
 
 
 def columns_of(node: Mapping[str, Any]) -> dict[str, Column]:
@@ -201,11 +205,11 @@ def columns_of(node: Mapping[str, Any]) -> dict[str, Column]:
 
 def _dated_sources(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> set[str]:
     """The sources above a node that say when they were loaded; the capture judges staleness by exactly these."""
-    sources = [manifest["sources"][key] for key in _upstream(node, manifest) if key.startswith("source.")]
+    sources = [manifest["sources"][key] for key in upstream_of(node, manifest) if key.startswith("source.")]
     return {f"{source['source_name']}.{source['name']}" for source in sources if source.get("loaded_at_field")}
 
 
-def _upstream(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> set[str]:
+def upstream_of(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> set[str]:
     """The unique ids of all that a node is made from, however far up."""
     waiting, seen = list(node["depends_on"]["nodes"]), set()
     while waiting:
@@ -214,6 +218,12 @@ def _upstream(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> set[str]:
             seen.add(unique_id)
             waiting.extend(manifest["nodes"].get(unique_id, {}).get("depends_on", {}).get("nodes", []))
     return seen
+
+
+def vars_read(unique_ids: Iterable[str], manifest: Mapping[str, Any]) -> set[str]:
+    """The dbt vars that the SQL of these nodes reads, as the capture finds them for the criteria version."""
+    nodes = (manifest["nodes"].get(unique_id, {}) for unique_id in unique_ids)
+    return {name for node in nodes for name in VAR.findall(node.get("raw_code") or "")}
 
 
 def _error_tests(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> set[str]:

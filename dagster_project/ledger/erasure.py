@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 from dagster_project.ledger.audit_chain import ERASED, ERASING_VERB, text_digest
 from dagster_project.ledger.controls import Person
 from dagster_project.ledger.database import Database
-from dagster_project.ledger.schema import actions, attempts, audit, events, requests
+from dagster_project.ledger.schema import actions, attempts, audit, events, requests, sampled_records
 from dagster_project.ledger.transitions import chunks, write_audit
 
 ERASED_JSON = json.dumps({"erased": True})
@@ -121,6 +121,11 @@ def _empty(
 def _empty_actions(connection: Connection, ids: Sequence[str]) -> int:
     """Empties requests and texts of some actions; returns how many texts of the audit trail."""
     connection.execute(update(requests).where(requests.c.action_id.in_(ids)).values(arguments_json=ERASED_JSON))
+    of_ids = sampled_records.c.action_id.in_(ids)
+    was_read = (of_ids, sampled_records.c.read_json.is_not(None))
+    connection.execute(update(sampled_records).where(*was_read).values(read_json=ERASED_JSON))
+    was_checked = (of_ids, sampled_records.c.person_why.is_not(None))
+    connection.execute(update(sampled_records).where(*was_checked).values(person_why=ERASED))
     for table in (actions, attempts):
         told = (table.c.action_id.in_(ids), table.c.detail != "")
         connection.execute(update(table).where(*told).values(detail=ERASED))

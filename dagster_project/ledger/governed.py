@@ -143,6 +143,12 @@ def note_look(database: Database, member: Member, action_ids: Iterable[str], whe
         _note(database, member.name, "looked", "personal_data", where, looked_at)
 
 
+def note_look_at_signal(database: Database, member: Member, signal: str, where: str) -> None:
+    """Puts a look at a signal's rows, which may not be any action's, into the audit trail."""
+    entry = {"at": database.now(), "actor": member.name[:128], "verb": "looked", "signal": signal}
+    database.write(lambda connection: write_audit(connection, [{**entry, "reason": "personal_data", "detail": where}]))
+
+
 def _note(database: Database, actor: str, verb: str, reason: str, detail: str, action_ids: Iterable[str]) -> None:
     entry = {"at": database.now(), "actor": actor[:128], "verb": verb, "reason": reason[:64], "detail": detail}
 

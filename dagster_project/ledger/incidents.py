@@ -94,8 +94,13 @@ def observe(database: Database, conditions: Sequence[Condition], kinds: frozense
 def open_incidents(database: Database) -> list[Incident]:
     """What is wrong, the oldest first."""
     with database.reading() as connection:
-        query = select(incidents).where(incidents.c.resolved_at.is_(None)).order_by(incidents.c.opened_at)
-        return [_incident(row) for row in connection.execute(query)]
+        return read_open_incidents(connection)
+
+
+def read_open_incidents(connection: Connection) -> list[Incident]:
+    """As `open_incidents`, within one snapshot with other things."""
+    query = select(incidents).where(incidents.c.resolved_at.is_(None)).order_by(incidents.c.opened_at)
+    return [_incident(row) for row in connection.execute(query)]
 
 
 def _open_rows(connection: Connection, kinds: frozenset[str]) -> Sequence[Row[Any]]:

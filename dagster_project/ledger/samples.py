@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, text, update
 
 from dagster_project.ledger.controls import Person
 from dagster_project.ledger.database import Database
@@ -26,6 +26,9 @@ from dagster_project.ledger.schema import (
 from dagster_project.ledger.transitions import chunks, write_audit
 
 LATER_AT_MOST = 20  # later requests to one record that are looked at
+# The condition of the index actions_delivered, in its own words: only so do both databases use it.
+CAN_BE_DRAWN = text("state = 'delivered' and group_id is null")
+AGAINST = ("mismatch", "gone")  # verdicts that count against the loop
 VERDICTS = ("match", "mismatch", "gone", "changed", "unreadable")
 
 
@@ -69,6 +72,7 @@ class Verdict:
     verdict: str
     findings: tuple[str, ...]
     is_in_time: bool | None
+    read_json: str | None = None  # what was written and what stood there, as `read_back.as_json` puts it
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,7 @@ class Sample:
 def candidates(connection: Connection, since: datetime, until: datetime) -> list[Candidate]:
     """Everything that was delivered in the time; a group counts once, its members not at all."""
     query = select(actions.c.action_id, actions.c.signal, actions.c.step, actions.c.destination).where(
-        actions.c.state == "delivered",
-        actions.c.group_id.is_(None),
+        CAN_BE_DRAWN,
         actions.c.settled_at >= since,
         actions.c.settled_at < until,
     )
@@ -202,6 +205,7 @@ def _record(sample: Sample, action: Row[Any], verdict: Verdict, now: datetime) -
         "external_id": action.external_id,
         "verdict": verdict.verdict,
         "findings_json": json.dumps(list(verdict.findings)),
+        "read_json": verdict.read_json,
         "is_in_time": verdict.is_in_time,
         "checked_at": now,
     }
@@ -219,10 +223,12 @@ def note_person_s_verdict(database: Database, sample_id: str, action_id: str, ve
         now = database.now()
         row = (sampled_records.c.sample_id == sample_id, sampled_records.c.action_id == action_id)
         values = {"person": person.name, "person_verdict": verdict, "person_why": person.why, "person_at": now}
-        if not connection.execute(update(sampled_records).where(*row).values(**values)).rowcount:
+        signal = connection.execute(select(sampled_records.c.signal).where(*row)).scalar()
+        if signal is None:
             raise NoSuchSample(f"sample {sample_id} has no record of action {action_id}. Nothing was changed.")
+        connection.execute(update(sampled_records).where(*row).values(**values))
         entry = {"at": now, "actor": person.name, "verb": "checked", "reason": verdict, "detail": person.why}
-        write_audit(connection, [{**entry, "action_id": action_id}])
+        write_audit(connection, [{**entry, "signal": signal, "action_id": action_id}])
 
     database.write(work)
 

@@ -191,6 +191,12 @@ actions = Table(
         sqlite_where=text("external_id is not null"),
         postgresql_where=text("external_id is not null"),
     ),
+    Index(  # what a sample may be drawn from
+        "actions_delivered",
+        "settled_at",
+        sqlite_where=text("state = 'delivered' and group_id is null"),
+        postgresql_where=text("state = 'delivered' and group_id is null"),
+    ),
     Index(
         "actions_leased",
         "lease_token",
@@ -387,6 +393,7 @@ sampled_records = Table(
     Column("external_id", Text),
     Column("verdict", String(16), nullable=False),  # match | mismatch | gone | changed | unreadable
     Column("findings_json", Text, nullable=False),  # sentences, without values
+    Column("read_json", Text),  # what was written and what was read back; null where nothing could be read
     Column("is_in_time", Boolean),  # null where no promise applies
     Column("checked_at", Moment, nullable=False),
     Column("person", String(128)),  # who looked at it too
@@ -394,6 +401,7 @@ sampled_records = Table(
     Column("person_why", Text),
     Column("person_at", Moment),
     Index("sampled_records_signal", "signal", "checked_at"),
+    Index("sampled_records_checked", "checked_at"),
 )
 
 incidents = Table(  # what is wrong, from when to when; one row however often it is seen

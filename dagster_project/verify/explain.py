@@ -48,6 +48,15 @@ def _events(connection: Connection, subject: str) -> Sequence[Any]:
     return connection.execute(select(events).where(matches).order_by(events.c.emitted_at, events.c.episode)).all()
 
 
+def actions_told(connection: Connection, subject: str) -> dict[str, list[str]]:
+    """The actions that a story tells of, by signal; a signal without any where only its row is told."""
+    found: dict[str, list[str]] = {}
+    for event in _events(connection, subject):
+        of_event = select(actions.c.action_id).where(actions.c.event_id == event.event_id)
+        found.setdefault(event.signal, []).extend(connection.execute(of_event).scalars())
+    return found
+
+
 def event_ids_of(connection: Connection, action_id: str) -> Sequence[str]:
     """The events that an action, or a group's members, are about.
 
@@ -72,7 +81,8 @@ def _event_lines(connection: Connection, event: Any, pii: frozenset[str], maskin
         f"in build {build.build_no}, data as of {build.data_as_of:%Y-%m-%d %H:%M}; event {event.event_id}",
     )
     yield Line(event.emitted_at, 1, f"row: {row}")
-    yield Line(build.released_at, 1, "build released: its tests passed")
+    criteria = f"; made with criteria {build.criteria_version[:12]}" if build.criteria_version else ""
+    yield Line(build.released_at, 1, f"build released: its tests passed{criteria}")
     handling = f"taken into the ledger as {build.handling}" + (f"; {build.detail}" if build.detail else "")
     yield Line(build.ingested_at, 1, handling)
     if event.reason:

@@ -49,6 +49,20 @@ def held_lines(
             yield f"    would send {row.operation}: (holds personal data; --show-personal-data shows it)"
 
 
+def personal_held(database: Database, catalog: Catalog, selection: Selection | None = None) -> dict[str, list[str]]:
+    """The held work whose rendered request may hold personal data, by signal; `held_lines` shows it on demand only."""
+    where = selected(selection) if selection is not None else []
+    found: dict[str, list[str]] = {}
+    with database.reading() as connection:
+        query = select(actions.c.action_id, actions.c.signal, actions.c.step).join(
+            requests, requests.c.action_id == actions.c.action_id
+        )
+        for row in connection.execute(query.where(actions.c.state == "held", actions.c.group_id.is_(None), *where)):
+            if catalog.may_hold_personal_data(row.signal, row.step):
+                found.setdefault(row.signal, []).append(row.action_id)
+    return found
+
+
 def shadow_lines(database: Database, signal: str) -> Iterator[str]:
     """What a signal in shadow has planned so far, by build and step."""
     with database.reading() as connection:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sqlalchemy import Row
 
 from dagster_project.contracts.destination import Destination, LookupFailed, Operation, Request
-from dagster_project.contracts.read_back import ReadBack, ReadsBack
+from dagster_project.contracts.read_back import ReadBack, ReadsBack, as_json
 from dagster_project.ledger.erasure import ERASED_JSON
 from dagster_project.ledger.gates import blocked_destinations
 from dagster_project.ledger.samples import Drawn, Sample, Verdict, candidates, drawn, file_sample, last_written_at
@@ -94,6 +94,7 @@ async def _verdict(
 ) -> Verdict:
     action = row.action
     against = ledger_findings(row)
+    read = None
     try:
         read, overwritten = await _read(destinations, row, blocked)
     except Unreadable as error:
@@ -105,7 +106,8 @@ async def _verdict(
         verdict = "mismatch"
     signal = around.catalog.signals.get(action.signal)
     promised = signal.spec.act_within.as_timedelta() if signal is not None else None
-    return Verdict(action.action_id, verdict, (*against, *findings), is_in_time(row, promised))
+    kept = None if read is None else as_json(read)
+    return Verdict(action.action_id, verdict, (*against, *findings), is_in_time(row, promised), kept)
 
 
 async def _read(

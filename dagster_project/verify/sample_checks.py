@@ -8,11 +8,10 @@ from datetime import timedelta
 from dagster import AssetCheckResult, AssetChecksDefinition, AssetKey, MetadataValue, asset_check
 
 from dagster_project.contracts.catalog import CatalogSignal
-from dagster_project.ledger.samples import VERDICTS, newest_verdicts
+from dagster_project.ledger.samples import AGAINST, VERDICTS, newest_verdicts
 from dagster_project.verify.action_checks import NAMED, GetDatabase
 
 WINDOW = timedelta(days=14)  # two weekly samples
-AGAINST = ("mismatch", "gone")
 MATCHING_SHARE = 0.98  # of the records that could be read back
 
 

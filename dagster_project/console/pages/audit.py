@@ -7,13 +7,9 @@ from starlette.responses import Response
 from dagster_project.console.audit_trail import TrailFilter, read_trail
 from dagster_project.console.rendering import page
 from dagster_project.console.visit import Visit
+from dagster_project.contracts.vocabulary import AUDIT_VERBS
 
 FIELDS = ("actor", "verb", "signal", "action_id")
-VERBS = (
-    "approved", "rejected", "replayed", "discarded", "paused", "resumed", "decided", "declared", "refused", "looked",
-    "person_set", "person_removed", "token_created", "token_revoked", "signed_in", "signed_out", "ingested", "planned",
-    "attempted", "circuit_opened",
-)  # fmt: skip
 
 
 def show(visit: Visit) -> Response:
@@ -32,6 +28,6 @@ def show(visit: Visit) -> Response:
         is_cut=found.is_cut,
         asked={name: value for name, value in asked.items() if value},
         who="people" if is_by_people else "everybody",
-        verbs=VERBS,
+        verbs=AUDIT_VERBS,
         signals=sorted(name for name in visit.catalog.signals if visit.sees(name)),
     )

@@ -36,7 +36,7 @@ def discard(visit: Visit) -> Response:
 
 
 def _pull(visit: Visit, lever: Lever, state: str) -> Response:
-    why = _why(visit)
+    why = why_of(visit)
     ids = tuple(visit.form.get("id", ()))
     if ids:
         count = visit.council.pull(visit.member, lever, Selection(ids=ids), why)
@@ -70,13 +70,13 @@ def _cause(visit: Visit, state: str) -> tuple[Filter, datetime]:
 
 
 def pause(visit: Visit) -> Response:
-    subject, why = _subject(visit), _why(visit)
+    subject, why = _subject(visit), why_of(visit)
     done = visit.council.pause(visit.member, subject, why)
     return back_to(visit.given("back"), "/signals", f"{subject} is paused" if done else f"{subject} was paused already")
 
 
 def resume(visit: Visit) -> Response:
-    subject, why = visit.given("subject"), _why(visit)
+    subject, why = visit.given("subject"), why_of(visit)
     done = visit.council.resume(visit.member, subject, why)
     if not done:
         return told(visit, "Nothing was changed", f"Nothing is paused under the name {subject!r}.", 404)
@@ -101,14 +101,15 @@ def go_shadow(visit: Visit) -> Response:
 
 
 def _decide(visit: Visit, mode: Mode) -> Response:
-    signal, why = visit.given("signal"), _why(visit)
+    signal, why = visit.given("signal"), why_of(visit)
     if signal not in visit.catalog.signals:
         raise BadForm(f"there is no signal {signal!r}. Nothing was changed.")
     visit.council.decide_mode(visit.member, signal, mode, why)
     return back_to(visit.given("back"), f"/signals/{signal}", f"{signal} is {mode} from its next build on")
 
 
-def _why(visit: Visit) -> str:
+def why_of(visit: Visit) -> str:
+    """The reason that every deed gives. Raises BadForm where it is missing or too long."""
     why = visit.given("why")
     if not why:
         raise BadForm("say why; it is kept in the audit trail. Nothing was changed.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from sqlalchemy import select
 from starlette.responses import Response
 
+from dagster_project.console.criteria_history import read_thresholds
+from dagster_project.console.lateness import explain_late
 from dagster_project.console.pages.overview import card_of
 from dagster_project.console.rendering import page, told
 from dagster_project.console.step_graph import draw_steps, in_words
@@ -51,11 +53,14 @@ def show_one(visit: Visit) -> Response:
     signal = visit.catalog.signals.get(name)
     if signal is None or not visit.sees(name):
         return told(visit, "No such signal", f"The catalog has no signal {name!r} that you may see.", 404)
+    figures = {one.name: one for one in visit.desk.figures.current().signals}
+    declared = {one: known.spec.mode for one, known in visit.catalog.signals.items()}
     with visit.desk.database.reading() as connection:
+        late = explain_late(connection, figures[name].late if name in figures else (), declared, visit.at)
         decided = connection.execute(select(modes).where(modes.c.signal == name)).first()
         mode = mode_of(connection, name, signal.spec.mode)
         paused = connection.execute(select(pauses).where(pauses.c.subject.in_((ALL, f"signal:{name}")))).all()
-    figures = {one.name: one for one in visit.desk.figures.current().signals}
+        thresholds = read_thresholds(connection, visit.catalog, visit.seen_signals())
     return page(
         visit,
         "signal.html",
@@ -70,6 +75,8 @@ def show_one(visit: Visit) -> Response:
         graph_text=in_words(signal.version.playbook),
         version=signal.version.content_hash(),
         criteria=_criteria(visit, signal),
+        late=late,
+        thresholds=[one for one in thresholds if name in one.readers],
         may_pause=visit.may(Right.PAUSE, name),
         may_go_live=visit.may(Right.GO_LIVE, name),
         may_go_shadow=visit.may(Right.GO_SHADOW, name),

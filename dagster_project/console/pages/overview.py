@@ -13,7 +13,7 @@ from dagster_project.console.plots import Bar, Point, gauge, percentile_lines, s
 from dagster_project.console.rendering import page
 from dagster_project.console.troubles import Trouble, troubles_of, troubles_of_loop, worst
 from dagster_project.console.visit import Visit
-from dagster_project.console.wording import span
+from dagster_project.contracts.durations import span
 
 STATES = ("delivered", "suppressed", "waiting", "held", "dead")  # from the bottom of a bar up
 UNITS = ((172_800.0, 86_400.0, "d"), (7_200.0, 3_600.0, "h"), (120.0, 60.0, "min"), (0.0, 1.0, "s"))

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from starlette.responses import RedirectResponse, Response
 
+from dagster_project.console.outcomes import newest_runs, read_outcomes
 from dagster_project.console.rendering import page, web_address
 from dagster_project.console.search import find, story_events, story_links
 from dagster_project.console.visit import Visit
@@ -29,9 +30,22 @@ def show(visit: Visit) -> Response:
         event_ids, is_cut = story_events(connection, subject, visit.seen_signals())
         told = [explain(connection, visit.catalog, event_id) for event_id in event_ids]
         steps, runs = story_links(connection, event_ids)
+        outcomes = read_outcomes(connection, event_ids, steps)
+        newest = newest_runs(connection, steps)
     if not event_ids:
         return page(visit, "search.html", 404, area="", wanted=subject, hits=[])
     dagster = visit.desk.settings.dagster_url.rstrip("/")
     links = {run_id: f"{dagster}/runs/{run_id}" for run_id in runs} if web_address(dagster) else {}
     links |= {step.url: step.url for step in steps if web_address(step.url)}
-    return page(visit, "story.html", area="", subject=subject, told=told, steps=steps, links=links, is_cut=is_cut)
+    return page(
+        visit,
+        "story.html",
+        area="",
+        subject=subject,
+        told=told,
+        steps=steps,
+        outcomes=outcomes[::-1],
+        runs=newest,
+        links=links,
+        is_cut=is_cut,
+    )

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 import uvicorn
-from unit.console.small_console import application_on
-from unit.verify.small_ledger import SmallLedger
+from unit.console.small_console import application_on, file_sampled, foreseen
+from unit.verify.small_ledger import SIGNAL, SmallLedger
 
 from dagster_project.contracts.destination import ReasonFor, Verdict
+from dagster_project.ledger.controls import Person
+from dagster_project.ledger.criteria import accept, propose
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -35,6 +37,10 @@ def served(tmp_path: Path) -> Iterator[Served]:
     ledger.build(2, *(f"C{number:09}" for number in range(6)))
     ledger.deliver("add_to_campaign", Verdict.REJECTED, reason=ReasonFor.NOT_FOUND, detail="no such contact")
     ledger.build(3, *(f"D{number:09}" for number in range(501)))
+    file_sampled(ledger, "s1", "a1", "mismatch", ("differs: email",))
+    eddie, bob = Person("eddie", "more reach"), Person("bob", "fewer false alarms")
+    propose(ledger.database, "churn_threshold", 0.8, {SIGNAL: foreseen()}, eddie)
+    accept(ledger.database, "churn_high", propose(ledger.database, "churn_high", 0.92, {}, eddie), bob)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(application_on(ledger), log_level="warning", ws="none", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

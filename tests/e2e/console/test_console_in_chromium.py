@@ -13,7 +13,8 @@ from dagster_project.ledger.schema import actions, audit
 
 PAGES = ("/", "/queues/held", "/queues/dead", "/queues/waiting?kind=due", "/queues/suppressed", "/signals",
          "/signals/customer_churn_risk", "/audit?who=everybody", "/story/C000000001",
-         "/review/replay?signal=customer_churn_risk&reason=not_found", "/sign-in")  # fmt: skip
+         "/review/replay?signal=customer_churn_risk&reason=not_found", "/criteria", "/criteria/churn_threshold",
+         "/samples", "/samples/s1/a1", "/search?q=nobody", "/sign-in")  # fmt: skip
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 
@@ -49,6 +50,49 @@ def test_from_the_overview_to_why_a_customer_got_no_campaign_in_three_clicks(chr
     page.get_by_role("link", name="C000000003").click()
     told = page.locator("main").inner_text()
     assert "no such contact" in told and "not_found" in told
+    page.close()
+
+
+def test_from_the_overview_to_who_changed_the_threshold_in_one_click(chromium: Any, served: Served) -> None:
+    page = chromium.new_page(viewport=DESK)
+    page.goto(served.url)
+    page.get_by_role("link", name="Criteria", exact=True).click()
+    told = page.get_by_role("row").filter(has_text="churn_high").first.inner_text()
+    assert "bob" in told and "fewer false alarms" in told
+    page.close()
+
+
+def test_from_the_overview_to_which_actions_are_late_and_why_in_one_click(chromium: Any, served: Served) -> None:
+    page = chromium.new_page(viewport=DESK)
+    page.goto(served.url)
+    page.get_by_role("link", name="late or failed: why").click()
+    told = page.get_by_role("row").filter(has_text="C000000003").first.inner_text()
+    assert "add_to_campaign" in told and "not_found" in told
+    page.close()
+
+
+def test_why_a_customer_got_no_campaign_is_found_by_search(chromium: Any, served: Served) -> None:
+    page = chromium.new_page(viewport=PHONE)
+    page.goto(served.url)
+    page.get_by_role("searchbox").fill("C000000003")
+    page.get_by_role("button", name="Find").click()
+    assert "add_to_campaign is dead (not_found" in page.locator("main").inner_text()
+    page.close()
+
+
+def test_a_spot_check_and_a_decision_are_made_in_the_browser(chromium: Any, served: Served) -> None:
+    page = chromium.new_page(viewport=DESK)
+    page.goto(f"{served.url}/samples?verdict=mismatch")
+    page.get_by_role("link", name="a group").click()
+    page.get_by_label("Verdict").select_option("match")
+    page.get_by_label("Why").fill("seen there")
+    page.get_by_role("button", name="Keep my verdict").click()
+    assert "your verdict is kept: match" in page.get_by_role("status").inner_text()
+    page.goto(served.url)
+    page.get_by_role("link", name="another value of churn_threshold waits").click()
+    page.get_by_label("Why: Accept 0.8").fill("agreed")
+    page.get_by_role("button", name="Accept 0.8").click()
+    assert "version 1 holds from the next build on" in page.get_by_role("status").inner_text()
     page.close()
 
 

@@ -48,7 +48,7 @@ def test_a_missing_one_is_refused(tmp_path: Path) -> None:
 def test_one_of_another_format_is_refused(written: Path, catalog: Catalog) -> None:
     other = catalog.model_copy(update={"format": 99})
     written.write_text(other.model_dump_json(by_alias=True), encoding="utf-8")
-    with pytest.raises(CatalogRefused, match=f"format 99, this code reads 1.*{RENEWED_BY}"):
+    with pytest.raises(CatalogRefused, match=f"format 99, this code reads 2.*{RENEWED_BY}"):
         load_catalog(written, catalog.sources_hash)
 
 

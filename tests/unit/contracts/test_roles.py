@@ -17,8 +17,10 @@ reaches = st.builds(Reach, owners=owners, is_everything=st.booleans())
 
 def test_the_rights_of_each_role_are_these() -> None:
     assert RIGHTS[Role.VIEWER] == {Right.VIEW}
-    assert RIGHTS[Role.OPERATOR] == {Right.VIEW, Right.PAUSE, Right.REPLAY, Right.DISCARD, Right.GO_SHADOW}
-    assert RIGHTS[Role.APPROVER] == {Right.VIEW, Right.APPROVE, Right.REJECT, Right.GO_LIVE, Right.SEE_PERSONAL_DATA}
+    operates = {Right.PAUSE, Right.REPLAY, Right.DISCARD, Right.GO_SHADOW, Right.CHECK_SAMPLES}
+    decides = {Right.APPROVE, Right.REJECT, Right.GO_LIVE, Right.SEE_PERSONAL_DATA, Right.CHECK_SAMPLES}
+    assert RIGHTS[Role.OPERATOR] == {Right.VIEW} | operates
+    assert RIGHTS[Role.APPROVER] == {Right.VIEW} | decides
     assert RIGHTS[Role.EDITOR] == {Right.VIEW, Right.EDIT_CRITERIA}
     assert RIGHTS[Role.ADMIN] == set(Right)
 

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from audit_guards import without_guards
 from ledger_bench import Bench, Clock, MakeBench, signal_of
+from postgres_ledger import emptied_postgres
 from postgres_server import PostgresServer
 
 from dagster_project.contracts.playbook import Step
 from dagster_project.ledger.database import Database, open_database
-from dagster_project.ledger.schema import metadata
 
 
 @pytest.fixture
@@ -26,15 +25,6 @@ def postgres_ledger_url(postgres_server: PostgresServer) -> str:
     url = postgres_server.url(postgres_server.fresh_database("ledger"))
     open_database(url).close()
     return url
-
-
-def emptied_postgres(url: str, clock: Clock) -> Database:
-    database = Database(url, clock)
-    with database.writing() as connection:
-        without_guards(connection)
-        names = ", ".join(table.name for table in metadata.sorted_tables)
-        connection.exec_driver_sql(f"truncate {names} restart identity")
-    return database
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from dagster_project.contracts.destination import Outcome, Verdict
 from dagster_project.contracts.event import Build, SignalEvent
 from dagster_project.contracts.vocabulary import Kind, Severity
 from dagster_project.ledger.claims import claim, release
-from dagster_project.ledger.database import Database, open_database
+from dagster_project.ledger.database import Clock, Database, open_database
 from dagster_project.ledger.intake import take_in
 from dagster_project.ledger.retry_policy import RetryPolicy
 from dagster_project.ledger.settlement import Rendering, Settled, settle, write_intents
@@ -31,11 +32,15 @@ LEASE = timedelta(seconds=300)
 
 
 class SmallLedger:
-    """The ledger, its clock in the test's hand, and the shortest way to fill it."""
+    """The ledger, its clock in the test's hand, and the shortest way to fill it.
 
-    def __init__(self, folder: Path) -> None:
+    Parameters: the folder of its SQLite file; how it is opened on another database, given the clock.
+    """
+
+    def __init__(self, folder: Path, opened: Callable[[Clock], Database] | None = None) -> None:
         self.now = START
-        self.database: Database = open_database(f"sqlite:///{folder / 'ledger.sqlite'}", lambda: self.now)
+        file = f"sqlite:///{folder / 'ledger.sqlite'}"
+        self.database: Database = opened(lambda: self.now) if opened else open_database(file, lambda: self.now)
         self.catalog: Catalog = prepared_project().catalog
         self.signal = self.catalog.signals[SIGNAL]
 
@@ -81,7 +86,8 @@ class SmallLedger:
         sweeping = SweepPolicy(RETRY, Random(1), 0.0)
         taken = claim(self.database, SIGNAL, f"run-{step}", 100, LEASE, sweeping)
         items = ready_work(self.database, taken, ready_ids(self.database, taken, step)).items
-        renderings = [Rendering(item.action_id, arguments_json='{"email": "ada@example.com"}') for item in items]
+        unrendered = [item.action_id for item in items if item.arguments_json is None]
+        renderings = [Rendering(action_id, arguments_json='{"email": "ada@example.com"}') for action_id in unrendered]
         ids = [item.action_id for item in items]
         intents = write_intents(self.database, taken, ids, LEASE, renderings).opened
         self.now += timedelta(seconds=2)

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from dagster_project.contracts.catalog import CatalogSignal
+from dagster_project.contracts.destination import LookupFailed
 from dagster_project.contracts.event import Build, SignalEvent
 from dagster_project.contracts.playbook import Step
 from dagster_project.contracts.vocabulary import Kind, Mode, Severity
@@ -23,20 +23,17 @@ from dagster_project.detect.warehouse_reading import (
     newest_captured_no,
     reading,
 )
+from dagster_project.ledger.criteria import values_in_force
 from dagster_project.ledger.intake import read_facts
 from dagster_project.ledger.planning import Plan, PlannedAction, plan_build
 from dagster_project.ledger.work import Member, StepResult, WorkItem, earlier_work
-from dagster_project.prepare import DbtCommand
+from dagster_project.preview.compiled_sql import PreviewFailed, selecting_sql
 from dagster_project.respond.action_run import Surroundings
 from dagster_project.respond.bindings import operations_of
 from dagster_project.respond.enrichment import Enriched, enrich
 from dagster_project.respond.rendering import RenderContext, render
 
 SHOWN_A_STEP = 3  # rendered requests that a preview shows of each step
-
-
-class PreviewFailed(Exception):
-    """The preview could not be made; nothing was written and nothing was sent."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +61,14 @@ class Preview:
         return sum(1 for one in self.foreseen if one.kind is kind)
 
 
-def preview(around: Surroundings, name: str, variables: Mapping[str, Any]) -> Preview:
-    """Looks at one signal under other dbt vars, or as it stands.
+def preview(around: Surroundings, name: str, variables: Mapping[str, Any], is_rendered: bool = True) -> Preview:
+    """Looks at one signal under other thresholds, or as it stands, with the criteria in force.
 
-    Parameters: the surroundings; the signal; dbt vars that differ. Raises PreviewFailed or WarehouseUnavailable.
+    Parameters: the surroundings; the signal; thresholds that differ; whether requests are rendered too, for which
+    destinations may be asked. Raises PreviewFailed or WarehouseUnavailable.
     """
     signal = around.catalog.signal(name)
-    sql = compiled_sql(around, signal, variables)
+    sql = selecting_sql(around.settings, signal, {**values_in_force(around.database), **variables})
     with reading(around.settings.warehouse_target) as warehouse:
         rows = _rows(warehouse, signal, sql)
         known, closed, last_rows = _episodes(warehouse, around, name)
@@ -81,15 +79,19 @@ def preview(around: Surroundings, name: str, variables: Mapping[str, Any]) -> Pr
     foreseen = foresee(rows, known, closed, signal.spec.lifecycle)
     build, events = _as_build(name, foreseen, len(rows), population, last_rows)
     plan = _plan(around, signal, build, events)
-    samples = asyncio.run(_samples(around, signal, plan))
+    notes = _notes(signal, population, is_first)
+    samples: list[RenderedSample] = []
+    if is_rendered:
+        try:
+            samples = asyncio.run(_samples(around, signal, plan))
+        except LookupFailed as error:
+            notes.append(f"no request is shown, since what it needs cannot be looked up now: {error}")
     limits = {kind: signal.spec.guard_for(kind).limit(population) for kind in (Kind.OPENED, Kind.RESOLVED)}
-    return Preview(
-        name, len(rows), tuple(foreseen), plan, limits, tuple(samples), tuple(_notes(signal, population, is_first))
-    )
+    return Preview(name, len(rows), tuple(foreseen), plan, limits, tuple(samples), tuple(notes))
 
 
 def _notes(signal: CatalogSignal, population: int | None, is_first: bool) -> list[str]:
-    notes = ["models above the signal are read as they were last built; a var that they use changes nothing here"]
+    notes = ["models above the signal are read as they were last built, except those that a threshold changes"]
     if signal.spec.open_after is not None:
         notes.append("open_after is set: who enters is noticed first, and opened when it has lasted")
     if signal.spec.resolve_after is not None:
@@ -101,23 +103,10 @@ def _notes(signal: CatalogSignal, population: int | None, is_first: bool) -> lis
     return notes
 
 
-def compiled_sql(around: Surroundings, signal: CatalogSignal, variables: Mapping[str, Any]) -> str:
-    """The signal's SQL as dbt compiles it under these vars."""
-    command = DbtCommand(around.settings)
-    words = ["compile", "--quiet", "--select", signal.name]
-    done = command.run(*words, *(["--vars", json.dumps(dict(variables))] if variables else []))
-    if done.returncode != 0:
-        raise PreviewFailed(f"dbt could not compile {signal.name}: {(done.stdout + done.stderr).strip()}")
-    found = list((around.settings.dbt_target_dir / "compiled").glob(f"*/{signal.sql_file}"))
-    if not found:
-        raise PreviewFailed(f"dbt compiled nothing for {signal.name}; is it enabled?")
-    return Path(found[0]).read_text(encoding="utf-8").strip().rstrip(";")
-
-
 def _rows(warehouse: WarehouseConnection, signal: CatalogSignal, sql: str) -> list[dict[str, Any]]:
     columns = list(signal.columns)
     try:
-        found = warehouse.rows(f"select {', '.join(columns)} from (\n{sql}\n) as flagged")
+        found = warehouse.rows(sql)
     except WarehouseUnavailable:
         raise
     except Exception as error:

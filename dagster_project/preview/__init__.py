@@ -1,0 +1,1 @@
+"""What would happen: of a signal as it stands or under other thresholds, with nothing written and nothing sent."""
