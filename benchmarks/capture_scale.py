@@ -74,6 +74,7 @@ class BuildCost:
     """One `dbt build`."""
 
     seconds: float  # the command, tests and hooks included
+    cpu_seconds: float  # of the same; what a machine with other work does not change
     model_seconds: float  # the signal's model with its post-hook
     peak_bytes: int  # resident, of the process
 
@@ -126,8 +127,9 @@ def _build_and_tell(folder: Path, is_captured: bool, writer: int) -> None:
         took = time.perf_counter() - began
         if done.success:
             model = next(one for one in done.result if one.node.resource_type == "model")
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-            cost = {"seconds": took, "model_seconds": model.execution_time, "peak_bytes": peak}
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            times = {"seconds": took, "cpu_seconds": used.ru_utime + used.ru_stime}
+            cost = {**times, "model_seconds": model.execution_time, "peak_bytes": used.ru_maxrss * 1024}
             os.write(writer, json.dumps(cost).encode())
     finally:
         os._exit(0)
@@ -213,12 +215,16 @@ def measure_share(built: Lab, rounds: int) -> list[Measured]:
     events = built.count("count(*) from signal_events where is_baseline = false")
     assert events, "the measured captures found nothing"
     without, with_it = (statistics.median(one.seconds for one in costs[which]) for which in (False, True))
+    cpu, cpu_with_it = (statistics.median(one.cpu_seconds for one in costs[which]) for which in (False, True))
     model, hooked = (statistics.median(one.model_seconds for one in costs[which]) for which in (False, True))
     peaks = [max(one.peak_bytes for one in costs[which]) / MEGABYTE for which in (False, True)]
     return [
         Measured("dbt build without the capture", without, "s"),
         Measured("dbt build with it", with_it, "s"),
         Measured("the capture, of the build", 100 * (with_it - without) / with_it, "%"),
+        Measured("CPU of the build without the capture", cpu, "s"),
+        Measured("CPU of the build with it", cpu_with_it, "s"),
+        Measured("the capture, of the build's CPU", 100 * (cpu_with_it - cpu) / cpu_with_it, "%"),
         Measured("the signal's model alone", model, "s"),
         Measured("the model with its post-hook", hooked, "s"),
         Measured("the capture itself", hooked - model, "s"),
@@ -234,7 +240,7 @@ def measure_year(built: Lab, builds: int) -> tuple[list[Measured], list[BuildCos
     flag_everybody_once(built)
     for number in range(1, builds):
         costs.append(built.build(is_captured=True))
-        if not number % 30:
+        if not number % 10:
             _say(f"build {number}: {costs[-1]}")
     some = max(1, min(30, builds // 3))
     found = []
@@ -242,6 +248,7 @@ def measure_year(built: Lab, builds: int) -> tuple[list[Measured], list[BuildCos
         found += [
             Measured(f"model and capture, the {name} {some}", statistics.median(c.model_seconds for c in part), "s"),
             Measured(f"dbt build, the {name} {some}", statistics.median(c.seconds for c in part), "s"),
+            Measured(f"CPU of the build, the {name} {some}", statistics.median(c.cpu_seconds for c in part), "s"),
             Measured(f"peak memory, the {name} {some}", statistics.median(c.peak_bytes for c in part) / MEGABYTE, "MB"),
         ]
     found.append(Measured("events at the end", built.count("count(*) from signal_events"), ""))

@@ -154,6 +154,8 @@ def read_requests(connection: Connection, action_ids: Sequence[str]) -> dict[str
 def read_members(connection: Connection, group_ids: Sequence[str]) -> dict[str, list[str]]:
     """The entities of each group's members."""
     found: dict[str, list[str]] = {}
+    if not group_ids:
+        return found
     query = select(A.group_id, A.entity_id).where(A.group_id.in_(group_ids)).order_by(A.group_id, A.entity_id)
     for row in connection.execute(query):
         found.setdefault(row.group_id, []).append(row.entity_id)

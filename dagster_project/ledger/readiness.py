@@ -158,6 +158,8 @@ def refresh_groups(connection: Connection, group_ids: Iterable[str], now: dateti
         groups = connection.execute(
             select(actions).where(actions.c.action_id.in_(ids), actions.c.state.in_(("waiting", "held")))
         ).all()
+        if not groups:
+            continue  # asked for the members of none, SQLite would read all actions to find nothing
         members = connection.execute(
             select(actions.c.group_id, actions.c.state, actions.c.is_ready, actions.c.reason).where(
                 actions.c.group_id.in_([group.action_id for group in groups])

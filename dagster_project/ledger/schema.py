@@ -368,6 +368,7 @@ audit_batches = Table(  # append-only: what one transaction wrote to one chain o
     Column("entries", Text, nullable=False),  # seq and cut digest of each row: which rows belong to it
     Column("head", String(64), nullable=False),
     Column("sealed_at", Moment, nullable=False),
+    Index("audit_batches_last", "last_seq"),
 )
 
 samples = Table(  # drawings of delivered actions whose records were read back

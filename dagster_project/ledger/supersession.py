@@ -61,5 +61,7 @@ def _under_way(connection: Connection, action_ids: list[str]) -> set[str]:
 
 def _sealed(connection: Connection, group_ids: set[str | None]) -> set[str]:
     ids = sorted(group_id for group_id in group_ids if group_id)
+    if not ids:
+        return set()
     sealed = select(actions.c.action_id).where(actions.c.action_id.in_(ids), actions.c.is_sealed)
     return set(connection.execute(sealed).scalars())

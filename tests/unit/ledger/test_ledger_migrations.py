@@ -10,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from postgres_server import PostgresServer
-from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy import BigInteger, Boolean, Connection, Integer, String, Table, Text, create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from dagster_project.ledger import database as database_module
@@ -22,8 +24,10 @@ from dagster_project.ledger.database import (
     LedgerTooNew,
     LedgerUnavailable,
     open_database,
+    utc_now,
 )
-from dagster_project.ledger.schema import facts, metadata
+from dagster_project.ledger.row_counts import read_counts, recount
+from dagster_project.ledger.schema import Moment, actions, builds, events, facts, metadata
 
 MIGRATIONS = Path(database_module.__file__).parent / "migrations" / "versions"
 
@@ -201,3 +205,45 @@ def test_a_ledger_named_by_a_uri_makes_no_folder_of_that_name(tmp_path: Path, mo
     assert [one.name for one in sorted(tmp_path.iterdir()) if one.is_dir()] == [
         one.name for one in before if one.is_dir()
     ]
+
+
+def migrate_to(database: Database, version: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS.parent))
+    with database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+
+
+def test_the_counts_begin_with_what_is_there(new_url: str) -> None:
+    open_folder_of(new_url)
+    before = Database(new_url)
+    migrate_to(before, "0004")
+    with before.writing() as connection:
+        connection.execute(builds.insert(), [row_of(builds, build_id=f"b{n}", build_no=n) for n in range(3)])
+        connection.execute(events.insert(), [row_of(events, event_id=f"e{n}", kind="opened") for n in range(5)])
+        states = [("waiting", ""), ("dead", "refused"), ("dead", "refused"), ("delivered", "")]
+        rows = [row_of(actions, action_id=f"a{n}", state=s, reason=r) for n, (s, r) in enumerate(states)]
+        connection.execute(actions.insert(), [*rows, row_of(actions, action_id="g", is_group=True, state="waiting")])
+    before.close()
+
+    after = open_database(new_url)
+    with after.reading() as connection:
+        kept, found = read_counts(connection), recount(connection)
+    after.close()
+
+    assert kept == found
+    assert sorted(found.values()) == [1, 1, 1, 2, 3, 5]
+
+
+def open_folder_of(url: str) -> None:
+    if url.startswith("sqlite"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True)
+
+
+def row_of(table: Table, **values: object) -> dict[str, object]:
+    """A row with something harmless in every column that must have a value."""
+    harmless = {String: "x", Text: "x", BigInteger: 1, Integer: 1, Boolean: False, Moment: utc_now()}
+    needed = {column.name: harmless[type(column.type)] for column in table.columns if not column.nullable}
+    without_reason = {"reason": ""} if "reason" in table.c else {}
+    return needed | without_reason | values

@@ -34,6 +34,7 @@ def upgrade() -> None:
     for name in ("actions_build", "actions_due", "actions_open_lane"):
         op.drop_index(name, table_name="actions")
     op.create_index("actions_build", "actions", ["build_id", "is_required", "event_id", "state", "settled_at"])
+    op.create_index("audit_batches_last", "audit_batches", ["last_seq"])
     op.create_index("actions_lane", "actions", ["signal", "entity_id", "state"])
     op.create_index(
         "actions_due",
