@@ -24,7 +24,7 @@ def _cases() -> list[object]:
     for point in BUILD_POINTS:
         for by in KILLS:
             for database in ("duckdb", "postgres"):
-                is_daily = database == "duckdb"
+                is_daily = database == "duckdb" and (by == "SIGKILL" or point == "build_committed")
                 marks = () if is_daily else (pytest.mark.long,)
                 cases.append(pytest.param(database, point, by, id=f"{database}-{point}-{by}", marks=marks))
     return cases
