@@ -36,6 +36,8 @@ POINTS = (
     "batch_settled",
     "work_done",
     "given_back",
+    "prune_open",
+    "lanes_pruned",
 )
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGSTOP")
 

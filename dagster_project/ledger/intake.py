@@ -21,6 +21,7 @@ from dagster_project.ledger.contacts import listed_contacts
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.modes import mode_of
 from dagster_project.ledger.planning import BoundOperation, Plan, PlanFacts, PlannedAction, plan_build
+from dagster_project.ledger.pruned import entities_acted_since
 from dagster_project.ledger.readiness import refresh_lanes
 from dagster_project.ledger.schema import actions, builds, events, facts, playbook_versions
 from dagster_project.ledger.supersession import supersede
@@ -190,12 +191,14 @@ def read_facts(
         is_open = actions.c.state.in_(("waiting", "held"))
         open_lanes |= set(connection.execute(select(actions.c.entity_id).where(*lane, is_open)).scalars())
         if signal.spec.cool_down is not None:
+            since = now - signal.spec.cool_down.as_timedelta()
             acted = (
                 actions.c.kind == Kind.OPENED.value,
                 actions.c.state == ActionState.DELIVERED.value,
-                actions.c.settled_at > now - signal.spec.cool_down.as_timedelta(),
+                actions.c.settled_at > since,
             )
             recent |= set(connection.execute(select(actions.c.entity_id).where(*lane, *acted)).scalars())
+            recent |= entities_acted_since(connection, signal.name, Kind.OPENED.value, some, since)
     return PlanFacts(
         is_baseline=False,
         do_not_contact=listed_contacts(connection, signal.spec.contact_entity(), contacts),

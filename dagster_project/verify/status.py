@@ -13,6 +13,7 @@ from dagster_project.contracts.catalog import Catalog
 from dagster_project.contracts.signal import SignalSpec
 from dagster_project.ledger.gates import blocked_destinations
 from dagster_project.ledger.modes import mode_of
+from dagster_project.ledger.pruned import ACTION, EVENT, totals
 from dagster_project.ledger.schema import actions, builds, events, pauses
 from dagster_project.verify.sla import judge, read_timings
 
@@ -29,6 +30,7 @@ class SignalStatus:
     unplanned: Mapping[str, int]  # events without actions, by reason
     actions: Mapping[str, int]  # by state; members count, groups do not
     reasons: Mapping[str, Mapping[str, int]]  # state -> reason -> count
+    pruned_events: int  # of the events above, those that are totals only
     oldest_waiting: timedelta | None
     p50_seconds: float | None
     p95_seconds: float | None
@@ -81,12 +83,14 @@ def _signal_status(connection: Connection, name: str, spec: SignalSpec, now: dat
         .where(*single)
         .group_by(actions.c.state, actions.c.reason)
     )
+    gone = totals(connection, name, ACTION, "state", "reason")
     states: dict[str, int] = {}
     reasons: dict[str, dict[str, int]] = {}
-    for row in by_reason:
-        states[row.state] = states.get(row.state, 0) + row.n
-        if row.reason:
-            reasons.setdefault(row.state, {})[row.reason] = row.n
+    for state, reason, count in (*by_reason, *((*key, n) for key, n in gone.items())):
+        states[state] = states.get(state, 0) + count
+        if reason:
+            of_state = reasons.setdefault(state, {})
+            of_state[reason] = of_state.get(reason, 0) + count
     waiting_since: datetime | None = connection.execute(
         select(func.min(actions.c.planned_at)).where(*single, actions.c.state == "waiting")
     ).scalar_one()
@@ -98,8 +102,14 @@ def _signal_status(connection: Connection, name: str, spec: SignalSpec, now: dat
         flagged=newest.flagged if newest else None,
         data_as_of=newest.data_as_of if newest else None,
         builds=connection.execute(select(func.count()).select_from(builds).where(builds.c.signal == name)).scalar_one(),
-        events=_counts(connection, events.c.kind, events.c.signal == name),
-        unplanned=_counts(connection, events.c.reason, (events.c.signal == name) & (events.c.reason != "")),
+        events=_with_pruned(connection, name, "kind", _counts(connection, events.c.kind, events.c.signal == name)),
+        unplanned=_with_pruned(
+            connection,
+            name,
+            "reason",
+            _counts(connection, events.c.reason, (events.c.signal == name) & (events.c.reason != "")),
+        ),
+        pruned_events=sum(totals(connection, name, EVENT, "kind").values()),
         actions=states,
         reasons=reasons,
         oldest_waiting=now - waiting_since if waiting_since else None,
@@ -113,3 +123,9 @@ def _signal_status(connection: Connection, name: str, spec: SignalSpec, now: dat
 def _counts(connection: Connection, column: Any, where: Any) -> dict[str, int]:
     query = select(column.label("value"), func.count().label("n")).where(where).group_by(column).order_by(column)
     return {row.value: row.n for row in connection.execute(query)}
+
+
+def _with_pruned(connection: Connection, signal: str, by: str, counted: Mapping[str, int]) -> dict[str, int]:
+    """The counts of events with those that were pruned."""
+    gone = {value: n for (value,), n in totals(connection, signal, EVENT, by).items() if value}
+    return {value: counted.get(value, 0) + gone.get(value, 0) for value in sorted({*counted, *gone})}

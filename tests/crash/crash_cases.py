@@ -16,7 +16,8 @@ DOUBT = ("intent_written", "request_sent", "reply_received", "outcome_open")
 AFTER = ("outcome_written", "batch_settled", "work_done", "given_back")
 PHASES = {"first_meeting": FIRST_MEETING, "intake": INTAKE, "claim": CLAIM, "doubt": DOUBT, "after": AFTER}
 
-ELSEWHERE = ("answer_found",)  # only where a destination can be asked: test_unknown_outcomes.py
+# Only where a destination can be asked (test_lost_replies.py), and where old work is pruned (test_crash_pruning.py).
+ELSEWHERE = ("answer_found", "prune_open", "lanes_pruned")
 OUTSIDE = ("request_sent",)  # the sink sees it, the process cannot
 
 KILLS = ("SIGKILL", "SIGTERM")
