@@ -12,6 +12,8 @@ from dagster_project.ledger.claims import due_count
 from dagster_project.ledger.database import open_database
 from dagster_project.ledger.intake import IntakeReport
 from dagster_project.ledger.log_lines import write_json_lines
+from dagster_project.ledger.marks import mark_place
+from dagster_project.ledger.restoring import advance, recognise
 from dagster_project.ledger.unknown_outcomes import unknown_count
 from dagster_project.prepare import current_catalog
 from dagster_project.respond.action_run import Surroundings
@@ -58,7 +60,13 @@ def take_in_new_builds(around: Surroundings, signal: str) -> list[IntakeReport]:
     """Brings the ledger up to the warehouse for one signal. Raises what `catch_up` raises."""
     operations = operations_of(around.catalog.signal(signal).version, around.bindings)
     chosen = around.settings
-    return catch_up(around.database, chosen.warehouse_target, around.catalog, signal, operations, chosen.largest_build)
+    place = mark_place(chosen.ledger_mark_address)
+    recognise(around.database, place)
+    target = chosen.warehouse_target
+    reports = catch_up(around.database, target, around.catalog, signal, operations, chosen.largest_build)
+    if reports:
+        advance(around.database, place)
+    return reports
 
 
 def told(report: IntakeReport) -> str:

@@ -62,6 +62,7 @@ class Settings(BaseSettings):
 
     # --- the ledger
     ledger_url: SecretStr | None = None  # sqlite:///<state_dir>/ledger.sqlite
+    ledger_mark: SecretStr | None = None  # <state_dir>/ledger_mark.json; where the ledger's mark is kept
 
     # --- which destination answers for a role, and how it is reached; one without an entry is the sandbox's
     bindings: dict[str, str] = {"crm": "hubspot", "erp": "tryton", "chat": "slack", "mail": "email", "hook": "webhook"}
@@ -128,6 +129,13 @@ class Settings(BaseSettings):
         if self.ledger_url is not None:
             return self.ledger_url.get_secret_value()
         return f"sqlite:///{self.state_dir / 'ledger.sqlite'}"
+
+    @property
+    def ledger_mark_address(self) -> str:
+        """The file or the SQLAlchemy URL of the ledger's mark; it may hold a password, so it is never printed."""
+        if self.ledger_mark is not None:
+            return self.ledger_mark.get_secret_value()
+        return str(self.state_dir / "ledger_mark.json")
 
     @property
     def lease_within(self) -> timedelta:

@@ -269,7 +269,13 @@ def _lever(name: str, summary: str, asks: bool = False) -> None:
         if asks and not selection.is_empty:
             _ask_before_sending(selection, is_sure=yes)
         with told_in_words():
-            count = council_of(surroundings()).pull(member, Lever(name), selection, why)
+            council = council_of(surroundings())
+            is_done = name == "mark-done"
+            count = (
+                council.mark_done(member, selection, why)
+                if is_done
+                else council.pull(member, Lever(name), selection, why)
+            )
         click.echo(f"{name}: {count} actions and groups")
 
 
@@ -295,6 +301,7 @@ _lever("approve", "Release held work; exactly what was rendered and shown is sen
 _lever("reject", "End held work for good.")
 _lever("replay", "Try dead work, or work of unknown outcome, anew under the same key.")
 _lever("discard", "End waiting, held or dead work for good.")
+_lever("mark-done", "Note that held work of unknown outcome, or of a restored ledger, was done; nothing is sent.")
 
 
 @main.command("stop-all")

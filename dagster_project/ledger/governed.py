@@ -73,6 +73,14 @@ class Council:
             self.refuse(member, right, _own_hand_text(member, own), tuple(own))
         return PULLS[lever](self.database, selection, Person(member.name, why))
 
+    def mark_done(self, member: Member, selection: Selection, why: str) -> int:
+        """Notes that held work of unknown outcome was done. Raises NotAllowed, or NothingSelected."""
+        self.ask(member, Right.DISCARD)
+        with self.database.reading() as connection:
+            touched = signals_of(connection, Lever.REJECT, selection)
+        self.ask(member, Right.DISCARD, reach_of(touched, self.owner_of))
+        return controls.mark_done(self.database, selection, Person(member.name, why))
+
     def pause(self, member: Member, subject: str, why: str) -> bool:
         """Raises NotAllowed; False where it was paused already."""
         self.ask(member, Right.PAUSE, self.reach_of_subject(subject), subject)

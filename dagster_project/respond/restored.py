@@ -1,0 +1,121 @@
+"""Asks destinations, by the key, about work that a restored ledger holds: was it done after the backup?
+
+What is found is settled, what provably was not done goes on, an upsert goes out again, for it makes one effect however
+often it is sent. Everything else waits for a person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+from pydantic import ValidationError
+
+from dagster_project.contracts.destination import Destination, Operation, Outcome, ReasonFor, Request, Verdict
+from dagster_project.contracts.playbook import PlaybookVersion
+from dagster_project.ledger.restored_work import (
+    PROVED_NOT_DONE,
+    SENT_AGAIN,
+    ask_later,
+    leave_to_a_person,
+    may_be_sent_again,
+    record_found,
+    restored_work,
+)
+from dagster_project.ledger.restoring import gap_began_at
+from dagster_project.ledger.work import WorkItem, earlier_work
+from dagster_project.respond.delivery import Workshop
+from dagster_project.respond.enrichment import enrich
+from dagster_project.respond.rendering import RenderContext, load_arguments, render
+
+AT_ONCE = 50
+AT_MOST = 1000  # per run; each is at least one call
+
+FOUND, NOT_DONE, AGAIN, FOR_A_PERSON, LATER = (
+    "found done",
+    "not done",
+    "sent again",
+    "for a person",
+    "asked again later",
+)
+
+
+async def reconcile_restored(workshop: Workshop) -> dict[str, int]:
+    """Asks about each held action and group of the signal; returns how many came to which answer."""
+    with workshop.database.reading() as connection:
+        since = gap_began_at(connection)
+    counts: dict[str, int] = {}
+    seen: set[str] = set()
+    while since is not None and len(seen) < AT_MOST:
+        work = restored_work(workshop.database, workshop.claim.signal, AT_ONCE, sorted(seen))
+        if not work.items:
+            break
+        for item in work.items:
+            seen.add(item.action_id)
+            answer = await _ask(workshop, item, work.versions[item.playbook_version], since)
+            counts[answer] = counts.get(answer, 0) + 1
+    return counts
+
+
+async def _ask(workshop: Workshop, item: WorkItem, version: PlaybookVersion, since: datetime) -> str:
+    destination = workshop.destinations.get(item.role)
+    operation = None if destination is None else destination.operations.get(item.operation)
+    if destination is None or operation is None:
+        return _for_a_person(workshop, item)
+    arguments_json = item.arguments_json or await _rendered(workshop, item, version, operation)
+    if arguments_json is None:
+        return _later(workshop, item)  # what it needs was not found yet
+    outcome = await _outcome(destination, operation, item, arguments_json, since)
+    if outcome is None and may_be_sent_again(item.idempotency):
+        record_found(workshop.database, item.action_id, Outcome(Verdict.RETRY, SENT_AGAIN))
+        return AGAIN
+    if outcome is None:
+        return _for_a_person(workshop, item)
+    if outcome.verdict is Verdict.DELIVERED:
+        record_found(workshop.database, item.action_id, outcome)
+        return FOUND
+    if outcome.verdict is Verdict.RETRY:
+        record_found(workshop.database, item.action_id, replace(outcome, reason=PROVED_NOT_DONE))
+        return NOT_DONE
+    return _later(workshop, item)
+
+
+async def _outcome(
+    destination: Destination, operation: Operation, item: WorkItem, arguments_json: str, since: datetime
+) -> Outcome | None:
+    """What the destination knows of the key; unknown where the stored request does not fit it any more."""
+    try:
+        arguments = load_arguments(operation, arguments_json)
+    except ValidationError as error:
+        return Outcome(Verdict.UNKNOWN, ReasonFor.INVALID_REQUEST.value, f"{error.error_count()} errors")
+    attempted_at = min(since, item.attempted_at) if item.attempted_at is not None else since
+    return await destination.reconcile(operation.name, Request(item.action_id, arguments, attempted_at))
+
+
+async def _rendered(workshop: Workshop, item: WorkItem, version: PlaybookVersion, operation: Operation) -> str | None:
+    """The request as it would have been sent, to ask with; it is stored only if it goes out."""
+    step = version.playbook.step(item.step)
+    if step is None or (item.event is not None and not set(step.needs) <= set(item.results)):
+        return None
+    await enrich(
+        version.playbook,
+        [event for event, _ in item.cases()],
+        workshop.enriched,
+        workshop.target,
+        workshop.models,
+        workshop.destinations,
+        partial(earlier_work, workshop.database),
+    )
+    context = RenderContext(version, workshop.enriched, workshop.destinations[item.role], operation)
+    return render(item, step, context).arguments_json
+
+
+def _later(workshop: Workshop, item: WorkItem) -> str:
+    ask_later(workshop.database, item.action_id)
+    return LATER
+
+
+def _for_a_person(workshop: Workshop, item: WorkItem) -> str:
+    leave_to_a_person(workshop.database, item.action_id)
+    return FOR_A_PERSON
