@@ -27,6 +27,7 @@ from dagster_project.prepare import PrepareFailed
 from dagster_project.respond.bindings import BindingRefused
 from dagster_project.settings import SettingsRefused, settings
 
+MARK_DONE = "mark-done"
 # What a person can act on is told in a sentence; anything else is a fault of ours and shows its traceback.
 EXPECTED = (
     CatalogRefused,
@@ -270,12 +271,10 @@ def _lever(name: str, summary: str, asks: bool = False) -> None:
             _ask_before_sending(selection, is_sure=yes)
         with told_in_words():
             council = council_of(surroundings())
-            is_done = name == "mark-done"
-            count = (
-                council.mark_done(member, selection, why)
-                if is_done
-                else council.pull(member, Lever(name), selection, why)
-            )
+            if name == MARK_DONE:
+                count = council.mark_done(member, selection, why)
+            else:
+                count = council.pull(member, Lever(name), selection, why)
         click.echo(f"{name}: {count} actions and groups")
 
 
@@ -301,7 +300,7 @@ _lever("approve", "Release held work; exactly what was rendered and shown is sen
 _lever("reject", "End held work for good.")
 _lever("replay", "Try dead work, or work of unknown outcome, anew under the same key.")
 _lever("discard", "End waiting, held or dead work for good.")
-_lever("mark-done", "Note that held work of unknown outcome, or of a restored ledger, was done; nothing is sent.")
+_lever(MARK_DONE, "Note that held work of unknown outcome, or of a restored ledger, was done; nothing is sent.")
 
 
 @main.command("stop-all")

@@ -103,10 +103,9 @@ def _pages_of_lanes(database: Database, signal: str) -> Iterator[list[str]]:
     while True:
         after = [events.c.entity_id > last] if last is not None else []
         page = select(events.c.entity_id).distinct().where(events.c.signal == signal, *after)
+        page = page.order_by(events.c.entity_id).limit(LANES_AT_ONCE)
         with database.reading() as connection:
-            lanes: list[str] = list(
-                connection.execute(page.order_by(events.c.entity_id).limit(LANES_AT_ONCE)).scalars()
-            )
+            lanes: list[str] = list(connection.execute(page).scalars())
         if lanes:
             yield lanes
         if len(lanes) < LANES_AT_ONCE:

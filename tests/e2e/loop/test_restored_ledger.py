@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +15,9 @@ from loop_driver import Loop, running_loop
 from dagster_project.sandbox.effects import Effect
 
 KEYED = ("tasks.upsert", "purchase.purchase.create", "project.work.create", "chat.postMessage", "send")
+
+
+pytestmark = pytest.mark.long
 
 
 @dataclass
@@ -105,9 +107,7 @@ def test_status_explain_and_an_incident_tell_of_it(restored: RestoredLoop) -> No
         "limit 1",
     )[0]
     assert "restored_ledger" in restored.loop.loopctl("explain", entity)
-    assert "restored from a backup" in json.dumps(
-        ledger_rows(restored.loop, "select arguments_json from alert_messages")
-    ) or (ledger_rows(restored.loop, "select count(*) from incidents where kind = 'restored_ledger'")[0][0] == 1)
+    assert ledger_rows(restored.loop, "select kind from incidents where kind = 'restored_ledger'")
 
 
 def test_the_loop_goes_on_and_a_person_decides_by_range(restored: RestoredLoop) -> None:
