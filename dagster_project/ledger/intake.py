@@ -150,7 +150,7 @@ def _take_in(
     plan = plan_build(build, signal_events, spec, signal.version, operations, plan_facts)
     _insert_build(connection, build, plan, is_baseline, now)
     _insert_events(connection, signal_events, plan)
-    _insert_version(connection, signal, version, now)
+    insert_version(connection, signal, version, now)
     ends = not is_baseline and Kind.RESOLVED not in plan.guards  # a wave that waits for a person ends nothing yet
     gone = [event for event in signal_events if event.kind is Kind.RESOLVED] if ends else []
     supersede(connection, build, gone, now)
@@ -257,7 +257,7 @@ def _insert_events(connection: Connection, signal_events: Sequence[SignalEvent],
         connection.execute(insert(events), rows)
 
 
-def _insert_version(connection: Connection, signal: CatalogSignal, version: str, now: datetime) -> None:
+def insert_version(connection: Connection, signal: CatalogSignal, version: str, now: datetime) -> None:
     content = json.dumps(signal.version.model_dump(mode="json", by_alias=True), sort_keys=True)
     row = {"version": version, "signal": signal.name, "playbook": signal.version.playbook.name, "content_json": content}
     _insert_if_absent(connection, playbook_versions, {**row, "first_seen_at": now})
@@ -278,13 +278,11 @@ def _insert_actions(
 ) -> None:
     if not planned:
         return
-    connection.execute(insert(actions), [_action_row(a, build, version, contact_entity, now) for a in planned])
+    connection.execute(insert(actions), [action_row(a, build, version, contact_entity, now) for a in planned])
     write_audit(connection, [_planned_entry(action, build, now) for action in planned])
 
 
-def _action_row(
-    action: PlannedAction, build: Build, version: str, contact_entity: str, now: datetime
-) -> dict[str, Any]:
+def action_row(action: PlannedAction, build: Build, version: str, contact_entity: str, now: datetime) -> dict[str, Any]:
     is_settled = action.state in (ActionState.SUPPRESSED, ActionState.DEAD)
     return {
         "action_id": action.action_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from dagster_project.ledger.retry_policy import Consequence
 from dagster_project.ledger.schema import actions, events
 from dagster_project.ledger.settlement import settle_reconciled
 from dagster_project.ledger.transitions import Transition, apply_transitions, chunks
-from dagster_project.ledger.work import ReadyWork, load_work
+from dagster_project.ledger.work import ReadyWork, WorkItem, load_work
 
 ACTOR = "loop"
 ASK_AGAIN_WITHIN = timedelta(minutes=5)
@@ -54,6 +54,19 @@ def ask_later(database: Database, action_id: str) -> None:
         connection.execute(update(actions).where(*_still(action_id)).values(due_at=later))
 
     database.write(work)
+
+
+def is_about_to_be_done(database: Database, item: WorkItem, steps: Collection[str]) -> bool:
+    """Whether one of these steps of the same event goes out with the next run."""
+    with database.reading() as connection:
+        soon = (
+            actions.c.event_id == (item.event.event_id if item.event is not None else None),
+            actions.c.step.in_(sorted(steps)),
+            actions.c.state == ActionState.WAITING.value,
+            actions.c.is_ready,
+            actions.c.due_at <= database.now(),
+        )
+        return connection.execute(select(actions.c.action_id).where(*soon).limit(1)).first() is not None
 
 
 def leave_to_a_person(database: Database, action_id: str) -> None:

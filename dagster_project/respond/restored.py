@@ -6,6 +6,8 @@ often it is sent. Everything else waits for a person.
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -18,6 +20,7 @@ from dagster_project.ledger.restored_work import (
     PROVED_NOT_DONE,
     SENT_AGAIN,
     ask_later,
+    is_about_to_be_done,
     leave_to_a_person,
     may_be_sent_again,
     record_found,
@@ -29,6 +32,7 @@ from dagster_project.respond.delivery import Workshop
 from dagster_project.respond.enrichment import enrich
 from dagster_project.respond.rendering import RenderContext, load_arguments, render
 
+_RESULT_OF = re.compile(r"\bsteps\.(\w+)")
 AT_ONCE = 50
 AT_MOST = 1000  # per run; each is at least one call
 
@@ -63,9 +67,12 @@ async def _ask(workshop: Workshop, item: WorkItem, version: PlaybookVersion, sin
     operation = None if destination is None else destination.operations.get(item.operation)
     if destination is None or operation is None:
         return _for_a_person(workshop, item)
+    missing = missing_results(version, item)
+    if item.arguments_json is None and missing:
+        return _until_found(workshop, item, missing)
     arguments_json = item.arguments_json or await _rendered(workshop, item, version, operation)
     if arguments_json is None:
-        return _later(workshop, item)  # what it needs was not found yet
+        return _later(workshop, item)
     outcome = await _outcome(destination, operation, item, arguments_json, since)
     if outcome is None and may_be_sent_again(item.idempotency):
         record_found(workshop.database, item.action_id, Outcome(Verdict.RETRY, SENT_AGAIN))
@@ -96,7 +103,7 @@ async def _outcome(
 async def _rendered(workshop: Workshop, item: WorkItem, version: PlaybookVersion, operation: Operation) -> str | None:
     """The request as it would have been sent, to ask with; it is stored only if it goes out."""
     step = version.playbook.step(item.step)
-    if step is None or (item.event is not None and not set(step.needs) <= set(item.results)):
+    if step is None:
         return None
     await enrich(
         version.playbook,
@@ -109,6 +116,20 @@ async def _rendered(workshop: Workshop, item: WorkItem, version: PlaybookVersion
     )
     context = RenderContext(version, workshop.enriched, workshop.destinations[item.role], operation)
     return render(item, step, context).arguments_json
+
+
+def missing_results(version: PlaybookVersion, item: WorkItem) -> set[str]:
+    """Earlier steps whose results the request names and that are not known yet; without them it would be another."""
+    step = version.playbook.step(item.step)
+    named: set[str] = set() if step is None else set(_RESULT_OF.findall(json.dumps(step.arguments, default=str)))
+    return {name for name in named if any(name not in results for _, results in item.cases())}
+
+
+def _until_found(workshop: Workshop, item: WorkItem, missing: set[str]) -> str:
+    """A later run asks: the next one where what is missing is about to be done, else after a while."""
+    if not is_about_to_be_done(workshop.database, item, missing):
+        ask_later(workshop.database, item.action_id)
+    return LATER
 
 
 def _later(workshop: Workshop, item: WorkItem) -> str:
