@@ -1,8 +1,8 @@
 """Plans events of the past anew because a person asked for it: a baseline that is acted on, a range that is backfilled.
 
 The keys stay what they were: an action's id follows from its event and step. So a step that was planned for an event is
-never planned a second time, and what was delivered, or may have been, is never done again; only steps without an action,
-and those that the loop itself chose not to do at the time (shadow), are planned, under the playbook in force.
+never planned a second time, and what was delivered, or may have been, is never done again; only steps without an
+action, and those that the loop itself chose not to do at the time (shadow), are planned, under the playbook in force.
 """
 
 from __future__ import annotations
