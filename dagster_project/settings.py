@@ -98,6 +98,11 @@ class Settings(BaseSettings):
     sample_weekly_cron: str = "30 7 * * 1"
     alert_cron: str = "*/5 * * * *"
 
+    # --- how long the past is kept
+    keep_history_days: int = Field(default=0, ge=0)  # settled, ended episodes in ledger and warehouse; 0: for ever
+    keep_runs_days: int = Field(default=180, ge=0)  # ended runs in Dagster's storage; 0: for ever
+    prune_cron: str = "0 3 * * *"
+
     # --- log lines
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -14,7 +14,7 @@ import click
 from rich.text import Text
 from sqlalchemy.exc import OperationalError
 
-from dagster_project.cli import analyst, auditing, governing
+from dagster_project.cli import analyst, auditing, governing, past
 from dagster_project.cli.console import access, serve_console
 from dagster_project.cli.terminal import console
 from dagster_project.contracts.catalog import CatalogRefused
@@ -376,6 +376,8 @@ def fit_churn(threshold: float) -> None:
 for command in (analyst.new, analyst.validate, analyst.preview, analyst.go_live, analyst.go_shadow):
     main.add_command(command)
 for command in (auditing.audit, auditing.alerts, auditing.erase, governing.criteria):
+    main.add_command(command)
+for command in (past.baseline, past.backfill, past.prune):
     main.add_command(command)
 for command in (access, serve_console):
     main.add_command(command)

@@ -19,6 +19,7 @@ class Right(StrEnum):
     SEE_PERSONAL_DATA = "see_personal_data"  # in what they decide on, and nowhere else
     EDIT_CRITERIA = "edit_criteria"
     GIVE_ACCESS = "give_access"
+    PRUNE = "prune"  # take settled history away
 
 
 class Role(StrEnum):

@@ -79,6 +79,19 @@ def signals_in(database: Database) -> list[str]:
         return sorted(connection.execute(select(builds.c.signal).distinct()).scalars())
 
 
+def known_through(database: Database, signal: str, before: datetime) -> int:
+    """The newest build up to which the ledger took every build in before a moment; 0 where there is none.
+
+    Up to there, and no further, the warehouse may forget builds: nothing that the ledger lacks is among them.
+    """
+    of_signal = builds.c.signal == signal
+    with database.reading() as connection:
+        first_young = select(func.min(builds.c.build_no)).where(of_signal, builds.c.ingested_at >= before)
+        young = connection.execute(first_young).scalar()
+        older = [of_signal, builds.c.ingested_at < before, *([builds.c.build_no < young] if young is not None else [])]
+        return int(connection.execute(select(func.max(builds.c.build_no)).where(*older)).scalar() or 0)
+
+
 def prune_signal(
     database: Database, signal: str, within: Horizon, person: Person, is_dry_run: bool = False
 ) -> PruneReport:

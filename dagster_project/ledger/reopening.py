@@ -111,7 +111,8 @@ def _reopen(
     kept = _not_done_yet(planned, existing)
     report.events = len({action.event.event_id for action in kept if action.event is not None})
     report.planned.update(action.state.value for action in kept if not action.is_group)
-    report.left["nothing_new_to_do"] += len(chosen) - report.events - report.left["no_step_applies"]
+    unplanned = sum(report.left.values()) - report.left["episode_ended"]
+    report.left["nothing_new_to_do"] += len(chosen) - report.events - unplanned
     report.left = +report.left
     if kept and not is_dry_run:
         _write(connection, kept, existing, reopening, person, now)
