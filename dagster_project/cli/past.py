@@ -147,7 +147,7 @@ def prune(older_than: timedelta, dry_run: bool, signals: tuple[str, ...], wareho
     from dagster_project.ledger.controls import Person
     from dagster_project.ledger.governed import EVERYTHING
     from dagster_project.ledger.pruning import PruneRefused
-    from dagster_project.retention import prune_all
+    from dagster_project.retention import WarehouseNotPruned, prune_all
     from dagster_project.runtime import surroundings
 
     around = surroundings()
@@ -158,5 +158,5 @@ def prune(older_than: timedelta, dry_run: bool, signals: tuple[str, ...], wareho
         lines = prune_all(around, older_than, Person(member.name, why), dry_run, signals, warehouse)
         for line in lines:
             console().print(Text(line), soft_wrap=True)
-    except PruneRefused as error:
+    except (PruneRefused, WarehouseNotPruned) as error:
         raise click.ClickException(str(error)) from error

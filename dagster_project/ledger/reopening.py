@@ -22,6 +22,7 @@ from dagster_project.contracts.event import Build, SignalEvent, group_id_for
 from dagster_project.contracts.vocabulary import ActionState, Kind, Severity
 from dagster_project.ledger.controls import Person
 from dagster_project.ledger.database import Database
+from dagster_project.ledger.erasure import ERASED_JSON
 from dagster_project.ledger.intake import action_row, insert_version, read_facts
 from dagster_project.ledger.modes import mode_of
 from dagster_project.ledger.planning import BoundOperation, PlannedAction, plan_build
@@ -111,7 +112,7 @@ def _reopen(
     kept = _not_done_yet(planned, existing)
     report.events = len({action.event.event_id for action in kept if action.event is not None})
     report.planned.update(action.state.value for action in kept if not action.is_group)
-    unplanned = sum(report.left.values()) - report.left["episode_ended"]
+    unplanned = sum(report.left.values()) - report.left["episode_ended"] - report.left["personal_data_erased"]
     report.left["nothing_new_to_do"] += len(chosen) - report.events - unplanned
     report.left = +report.left
     if kept and not is_dry_run:
@@ -133,6 +134,8 @@ def _chosen(connection: Connection, wanted: Range, reopening: Reopening, report:
     query = select(events.c.event_id).join(builds, builds.c.build_id == events.c.build_id).where(*where)
     found = list(load_events(connection, connection.execute(query).scalars()).values())
     found = [event for event in found if _has(event, wanted.where)]
+    report.left["personal_data_erased"] += sum(1 for event in found if event.row_json == ERASED_JSON)
+    found = [event for event in found if event.row_json != ERASED_JSON]
     ended = _ended(connection, reopening.signal.name, found)
     report.left["episode_ended"] += sum(1 for event in found if (event.entity_id, event.episode) in ended)
     running = [event for event in found if (event.entity_id, event.episode) not in ended]

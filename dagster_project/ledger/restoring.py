@@ -24,6 +24,7 @@ from dagster_project.ledger.settlement import UNKNOWN_OUTCOME
 from dagster_project.ledger.transitions import Transition, apply_transitions, write_audit
 
 ACTOR = "loop"
+MARK = "ledger mark"
 NUMBER = "mark_number"
 GAP_BEGAN_AT = "restored_gap_began_at"
 THROUGH = "restored_through:"  # and the signal: builds up to this number may have been acted upon
@@ -57,7 +58,7 @@ def advance(database: Database, place: MarkPlace) -> None:
         _set_fact(connection, NUMBER, str(number))
         return incarnation, Mark(number, database.now(), _taken_in(connection))
 
-    if (made := database.write(work)) is not None:
+    if (made := database.write(work, over=MARK)) is not None:  # no other writer has to wait for it
         place.raise_to(*made)
 
 

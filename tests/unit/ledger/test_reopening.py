@@ -11,6 +11,7 @@ from ledger_bench import DELIVERED, Bench, MakeBench, opened, operations_of, res
 from dagster_project.contracts.roles import Member, Role
 from dagster_project.contracts.vocabulary import Severity
 from dagster_project.ledger.controls import Person, Selection, approve
+from dagster_project.ledger.erasure import erase_entity
 from dagster_project.ledger.governed import Council, Lever, NotAllowed
 from dagster_project.ledger.reopening import NothingToReopen, Range, Reopening, ReopenReport, reopen
 from dagster_project.ledger.schema import audit, events
@@ -124,6 +125,13 @@ def test_what_was_left_in_shadow_is_done_once_it_is_live_and_asked_for(make_benc
     bench.run_until_quiet(DELIVERED)
     assert {row.state for row in bench.rows()} == {"delivered"}
     assert bench.broken_laws() == []
+
+
+def test_an_event_whose_row_was_erased_is_left(make_bench: MakeBench) -> None:
+    bench = with_baseline(make_bench)
+    erase_entity(bench.database, bench.signal.name, "a", ADA)
+    report = asked(bench, Range(ids=("a",), is_baseline=True))
+    assert (report.events, dict(report.left)) == (0, {"personal_data_erased": 1})
 
 
 def test_a_request_for_nothing_in_particular_is_refused(make_bench: MakeBench) -> None:
