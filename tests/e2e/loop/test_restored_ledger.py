@@ -77,7 +77,7 @@ def keyed(effects: tuple[Effect, ...]) -> Counter[str]:
 
 
 def test_no_key_and_no_entity_has_a_second_effect(restored: RestoredLoop) -> None:
-    assert sum(keyed(restored.after_day_2).values()) > 50, "day 2 should have done a lot"
+    assert sum(keyed(restored.after_day_2).values()) > 20, "day 2 should have done a lot"
     assert keyed(restored.after_first_tick) == keyed(restored.after_day_2)
     made = Counter((e.operation, e.entity) for e in restored.after_first_tick if e.entity and e.is_created)
     assert made == Counter((e.operation, e.entity) for e in restored.after_day_2 if e.entity and e.is_created)
