@@ -33,12 +33,13 @@ from dagster_project.ledger.claims import claim, due_count, release
 from dagster_project.ledger.database import Database, open_database
 from dagster_project.ledger.gates import Claim
 from dagster_project.ledger.intake import baseline_through, bind_incarnation, known_builds
+from dagster_project.ledger.intents import Rendering, write_intents
 from dagster_project.ledger.modes import declare_mode
 from dagster_project.ledger.readiness import refresh_lanes
 from dagster_project.ledger.removed_signals import hold_removed
 from dagster_project.ledger.retry_policy import RetryPolicy
 from dagster_project.ledger.schema import actions, builds, pauses
-from dagster_project.ledger.settlement import Rendering, Settled, settle, write_intents
+from dagster_project.ledger.settlement import Settled, settle
 from dagster_project.ledger.sweep import SweepPolicy
 from dagster_project.ledger.unknown_outcomes import unknown_count
 from dagster_project.ledger.work import ready_ids, ready_work

@@ -18,6 +18,7 @@ from dagster_project.detect.sensors import Capacity, build_sensor
 from dagster_project.ledger.database import Database
 from dagster_project.respond.bindings import bind_roles, is_all_sandbox
 from dagster_project.respond.jobs import actions_key, build_job, build_tidy_job
+from dagster_project.retention import build_prune_job
 from dagster_project.runtime import LedgerDesk, catalog, surroundings
 from dagster_project.settings import settings
 from dagster_project.verify.action_checks import build_action_checks
@@ -59,12 +60,14 @@ _checks = [
 ]
 _watch = build_watch_job(surroundings, watched_checks([signal.name for signal in _signals]))
 _audit_daily, _audit_weekly = build_audit_jobs(surroundings)
+_prune = build_prune_job(surroundings)
 _crons = (
     (_verify, settings().verify_cron),
     (_tidy, settings().verify_cron),
     (_watch, settings().alert_cron),
     (_audit_daily, settings().sample_daily_cron),
     (_audit_weekly, settings().sample_weekly_cron),
+    (_prune, settings().prune_cron),
 )
 
 defs = Definitions(
@@ -80,7 +83,7 @@ defs = Definitions(
         )
         for signal in _signals
     ],
-    jobs=[*_jobs.values(), _verify, _tidy, _watch, _audit_daily, _audit_weekly],
+    jobs=[*_jobs.values(), _verify, _tidy, _watch, _audit_daily, _audit_weekly, _prune],
     asset_checks=_checks,
     schedules=[
         ScheduleDefinition(job=one, cron_schedule=cron, default_status=DefaultScheduleStatus.RUNNING)

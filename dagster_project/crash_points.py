@@ -36,6 +36,8 @@ POINTS = (
     "batch_settled",
     "work_done",
     "given_back",
+    "prune_open",
+    "lanes_pruned",
     # The fast profile: between a run's request and its start (dagster_project/warm_launch).
     "run_offered",
     "offer_received",

@@ -9,11 +9,15 @@ from functools import lru_cache
 
 from dagster_project.contracts.catalog import Catalog
 from dagster_project.detect.lookout import Watch, watching
+from dagster_project.detect.warehouse_reading import flagged_severities, reading
 from dagster_project.ledger.catching_up import catch_up
 from dagster_project.ledger.claims import due_count, most_severe_due
 from dagster_project.ledger.database import open_database
 from dagster_project.ledger.intake import IntakeReport
 from dagster_project.ledger.log_lines import write_json_lines
+from dagster_project.ledger.marks import mark_place
+from dagster_project.ledger.reopening import Reopening
+from dagster_project.ledger.restoring import advance, recognise
 from dagster_project.ledger.run_presence import runs_gone
 from dagster_project.ledger.unknown_outcomes import unknown_count
 from dagster_project.prepare import current_catalog
@@ -71,7 +75,24 @@ def take_in_new_builds(around: Surroundings, signal: str) -> list[IntakeReport]:
     """Brings the ledger up to the warehouse for one signal. Raises what `catch_up` raises."""
     operations = operations_of(around.catalog.signal(signal).version, around.bindings)
     chosen = around.settings
-    return catch_up(around.database, chosen.warehouse_target, around.catalog, signal, operations, chosen.largest_build)
+    place = mark_place(chosen.ledger_mark_address)
+    recognise(around.database, place)
+    target = chosen.warehouse_target
+    reports = catch_up(around.database, target, around.catalog, signal, operations, chosen.largest_build)
+    if reports:
+        advance(around.database, place)
+    return reports
+
+
+def reopening_of(around: Surroundings, signal: str, needs_approval: bool) -> Reopening:
+    """What it takes to plan events of a signal's past anew: its present playbook, bindings, and who is flagged now.
+
+    Raises WarehouseUnavailable.
+    """
+    entry = around.catalog.signal(signal)
+    with reading(around.settings.warehouse_target) as warehouse:
+        flagged = flagged_severities(warehouse, entry.relation)
+    return Reopening(entry, operations_of(entry.version, around.bindings), flagged, needs_approval)
 
 
 def told(report: IntakeReport) -> str:

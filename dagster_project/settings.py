@@ -62,6 +62,7 @@ class Settings(BaseSettings):
 
     # --- the ledger
     ledger_url: SecretStr | None = None  # sqlite:///<state_dir>/ledger.sqlite
+    ledger_mark: SecretStr | None = None  # <state_dir>/ledger_mark.json; where the ledger's mark is kept
 
     # --- which destination answers for a role, and how it is reached; one without an entry is the sandbox's
     bindings: dict[str, str] = {"crm": "hubspot", "erp": "tryton", "chat": "slack", "mail": "email", "hook": "webhook"}
@@ -104,6 +105,11 @@ class Settings(BaseSettings):
     sample_weekly_cron: str = "30 7 * * 1"
     alert_cron: str = "*/5 * * * *"
 
+    # --- how long the past is kept
+    keep_history_days: int = Field(default=0, ge=0)  # settled, ended episodes in ledger and warehouse; 0: for ever
+    keep_runs_days: int = Field(default=180, ge=0)  # ended runs in Dagster's storage; 0: for ever
+    prune_cron: str = "0 3 * * *"
+
     # --- log lines
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -140,6 +146,13 @@ class Settings(BaseSettings):
     def sensor_ticks_every(self) -> int:
         """Seconds between two evaluations of a sensor, if Dagster comes round so often."""
         return self.sensor_interval_seconds or (30 if self.warehouse == "snowflake" else 2)
+
+    @property
+    def ledger_mark_address(self) -> str:
+        """The file or the SQLAlchemy URL of the ledger's mark; it may hold a password, so it is never printed."""
+        if self.ledger_mark is not None:
+            return self.ledger_mark.get_secret_value()
+        return str(self.state_dir / "ledger_mark.json")
 
     @property
     def lease_within(self) -> timedelta:

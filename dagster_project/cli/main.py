@@ -14,7 +14,7 @@ import click
 from rich.text import Text
 from sqlalchemy.exc import OperationalError
 
-from dagster_project.cli import analyst, auditing, governing
+from dagster_project.cli import analyst, auditing, governing, past
 from dagster_project.cli.console import access, serve_console
 from dagster_project.cli.terminal import console
 from dagster_project.contracts.catalog import CatalogRefused
@@ -28,6 +28,7 @@ from dagster_project.respond.bindings import BindingRefused
 from dagster_project.settings import SettingsRefused, settings
 from dagster_project.warm_launch.pool import PoolRuns
 
+MARK_DONE = "mark-done"
 # What a person can act on is told in a sentence; anything else is a fault of ours and shows its traceback.
 EXPECTED = (
     CatalogRefused,
@@ -283,7 +284,11 @@ def _lever(name: str, summary: str, asks: bool = False) -> None:
         if asks and not selection.is_empty:
             _ask_before_sending(selection, who, is_sure=yes)
         with told_in_words():
-            count = council_of(surroundings()).pull(member, Lever(name), selection, why)
+            council = council_of(surroundings())
+            if name == MARK_DONE:
+                count = council.mark_done(member, selection, why)
+            else:
+                count = council.pull(member, Lever(name), selection, why)
         click.echo(f"{name}: {count} actions and groups")
 
 
@@ -310,6 +315,7 @@ _lever("approve", "Release held work; exactly what was rendered and shown is sen
 _lever("reject", "End held work for good.")
 _lever("replay", "Try dead work, or work of unknown outcome, anew under the same key.")
 _lever("discard", "End waiting, held or dead work for good.")
+_lever(MARK_DONE, "Note that held work of unknown outcome, or of a restored ledger, was done; nothing is sent.")
 
 
 @main.command("stop-all")
@@ -385,6 +391,8 @@ def fit_churn(threshold: float) -> None:
 for command in (analyst.new, analyst.validate, analyst.preview, analyst.go_live, analyst.go_shadow):
     main.add_command(command)
 for command in (auditing.audit, auditing.alerts, auditing.erase, governing.criteria):
+    main.add_command(command)
+for command in (past.baseline, past.backfill, past.prune):
     main.add_command(command)
 for command in (access, serve_console):
     main.add_command(command)

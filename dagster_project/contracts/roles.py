@@ -21,6 +21,7 @@ class Right(StrEnum):
     EDIT_CRITERIA = "edit_criteria"  # propose; accepting, refusing and rolling back are approvals
     ERASE = "erase"  # personal data of one entity
     GIVE_ACCESS = "give_access"
+    PRUNE = "prune"  # take settled history away
 
 
 class Role(StrEnum):

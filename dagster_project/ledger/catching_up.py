@@ -33,6 +33,7 @@ from dagster_project.ledger.intake import (
 )
 from dagster_project.ledger.modes import declare_mode
 from dagster_project.ledger.planning import BoundOperation
+from dagster_project.ledger.restoring import unaccounted_through
 from dagster_project.ledger.schema import do_not_contact
 from dagster_project.ledger.transitions import write_audit
 
@@ -113,6 +114,7 @@ def take_in_all(
     newest_found = max((new.build.build_no for new in new_builds), default=0)
     through = baseline_through(database, signal.name, newest_found)
     reach("baseline_noted")
+    unaccounted = unaccounted_through(database, signal.name)
     return [
         take_in(
             database,
@@ -122,6 +124,7 @@ def take_in_all(
             operations,
             is_baseline=new.build.is_baseline or new.build.build_no <= through,
             flagged_now=new.flagged_now,
+            is_unaccounted=new.build.build_no <= unaccounted,
         )
         for new in new_builds
     ]

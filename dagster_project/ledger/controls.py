@@ -12,10 +12,13 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, sele
 from dagster_project.contracts.destination import ReasonFor, Verdict
 from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.ledger.database import Database
+from dagster_project.ledger.planning import RESTORED_LEDGER
 from dagster_project.ledger.readiness import refresh_groups, refresh_lanes
+from dagster_project.ledger.retry_policy import UNKNOWN_OUTCOME
 from dagster_project.ledger.schema import actions, attempts, pauses
-from dagster_project.ledger.settlement import UNKNOWN_OUTCOME
 from dagster_project.ledger.transitions import Transition, apply_transitions, chunks, write_audit
+
+MARKED_DONE = "marked_done"
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,15 @@ def approve(database: Database, selection: Selection, person: Person) -> int:
     """
     where = [actions.c.state == ActionState.HELD.value, actions.c.reason != UNKNOWN_OUTCOME]
     return _move(database, selection, person, where, ActionState.WAITING, "approved", {"is_approved": True})
+
+
+def mark_done(database: Database, selection: Selection, person: Person) -> int:
+    """Notes that held work of which nobody knows whether it was done was done; nothing is sent.
+
+    Later steps go on as after any delivery. Returns how many actions and groups changed.
+    """
+    where = [actions.c.state == ActionState.HELD.value, actions.c.reason.in_((UNKNOWN_OUTCOME, RESTORED_LEDGER))]
+    return _move(database, selection, person, where, ActionState.DELIVERED, "delivered", {}, reason=MARKED_DONE)
 
 
 def reject(database: Database, selection: Selection, person: Person) -> int:
@@ -98,14 +110,26 @@ def _move(
         every = _with_groups(connection, rows, where)
         group_ids = {row.action_id for row in every.values() if row.is_group}
         _close_open_attempts(connection, list(every), now)
-        again = {"is_ready": False, "due_at": now, "settled_at": None} if to_state is ActionState.WAITING else {}
-        changed = {**columns, **again}
-        transitions = [Transition.of(row, to_state, verb, reason, person.why, changed) for row in every.values()]
+        is_again = to_state is ActionState.WAITING
+        transitions = [
+            Transition.of(
+                row, to_state, verb, reason, person.why, _columns_of(row, columns, now) if is_again else columns
+            )
+            for row in every.values()
+        ]
         apply_transitions(connection, transitions, person.name, now)
         _refresh_after(connection, list(every.values()), group_ids, now)
         return sum(1 for row in every.values() if row.group_id is None)
 
     return database.write(work)
+
+
+def _columns_of(row: Row[Any], columns: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """What changes on work that waits again. A restored ledger's work that was never rendered is not approved as what
+    it would send: the playbook may still hold it."""
+    is_unseen = row.reason == RESTORED_LEDGER and not row.is_sealed
+    kept = {name: value for name, value in columns.items() if not (is_unseen and name == "is_approved")}
+    return {**kept, "is_ready": False, "due_at": now, "settled_at": None}
 
 
 def _with_groups(

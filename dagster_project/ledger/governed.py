@@ -14,8 +14,8 @@ from dagster_project.ledger import controls, modes
 from dagster_project.ledger.controls import Person, Selection, selected
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.gates import ALL
+from dagster_project.ledger.retry_policy import UNKNOWN_OUTCOME
 from dagster_project.ledger.schema import actions, audit
-from dagster_project.ledger.settlement import UNKNOWN_OUTCOME
 from dagster_project.ledger.transitions import write_audit
 
 EVERYTHING = Reach(is_everything=True)
@@ -72,6 +72,14 @@ class Council:
         if own:
             self.refuse(member, right, _own_hand_text(member, own), tuple(own))
         return PULLS[lever](self.database, selection, Person(member.name, why))
+
+    def mark_done(self, member: Member, selection: Selection, why: str) -> int:
+        """Notes that held work of unknown outcome was done. Raises NotAllowed, or NothingSelected."""
+        self.ask(member, Right.DISCARD)
+        with self.database.reading() as connection:
+            touched = signals_of(connection, Lever.REJECT, selection)
+        self.ask(member, Right.DISCARD, reach_of(touched, self.owner_of))
+        return controls.mark_done(self.database, selection, Person(member.name, why))
 
     def pause(self, member: Member, subject: str, why: str) -> bool:
         """Raises NotAllowed; False where it was paused already."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -21,7 +21,15 @@ from dagster_project.crash_points import reach
 from dagster_project.ledger.contacts import listed_contacts
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.modes import mode_of
-from dagster_project.ledger.planning import BoundOperation, Plan, PlanFacts, PlannedAction, plan_build
+from dagster_project.ledger.planning import (
+    RESTORED_LEDGER,
+    BoundOperation,
+    Plan,
+    PlanFacts,
+    PlannedAction,
+    plan_build,
+)
+from dagster_project.ledger.pruned import entities_acted_since
 from dagster_project.ledger.readiness import refresh_lanes
 from dagster_project.ledger.row_counts import Counted, Subject, add_counts, counted_action
 from dagster_project.ledger.schema import actions, builds, events, facts, playbook_versions
@@ -88,17 +96,19 @@ def take_in(
     operations: Mapping[str, BoundOperation],
     is_baseline: bool,
     flagged_now: Mapping[str, Severity] | None = None,
+    is_unaccounted: bool = False,
 ) -> IntakeReport:
     """Takes one build in.
 
     Parameters: the build; all of its events; its signal; what each step is bound to; whether it is a baseline (the
     build's own word, or a ledger that meets this signal for the first time); the severities flagged now, where a newer
-    build exists. Raises BuildMismatch.
+    build exists; whether the ledger, before it was restored, may have acted on it. Raises BuildMismatch.
     """
     _check_counts(build, signal_events)
 
     def work(connection: Connection) -> IntakeReport:
-        return _take_in(connection, database.now(), build, signal_events, signal, operations, is_baseline, flagged_now)
+        known = read_facts(connection, database.now(), signal, signal_events, is_baseline, flagged_now, is_unaccounted)
+        return _take_in(connection, database.now(), build, signal_events, signal, operations, known)
 
     try:
         report = database.write(work, over=build.signal)
@@ -134,16 +144,15 @@ def _take_in(
     signal_events: Sequence[SignalEvent],
     signal: CatalogSignal,
     operations: Mapping[str, BoundOperation],
-    is_baseline: bool,
-    flagged_now: Mapping[str, Severity] | None,
+    plan_facts: PlanFacts,
 ) -> IntakeReport:
-    plan_facts = read_facts(connection, now, signal, signal_events, is_baseline, flagged_now)
+    is_baseline = plan_facts.is_baseline
     version = signal.version.content_hash()
     spec = signal.spec.model_copy(update={"mode": mode_of(connection, signal.name, signal.spec.mode)})
     plan = plan_build(build, signal_events, spec, signal.version, operations, plan_facts)
     _insert_build(connection, build, plan, is_baseline, now)
     _insert_events(connection, signal_events, plan)
-    _insert_version(connection, signal, version, now)
+    insert_version(connection, signal, version, now)
     ends = not is_baseline and Kind.RESOLVED not in plan.guards  # a wave that waits for a person ends nothing yet
     gone = [event for event in signal_events if event.kind is Kind.RESOLVED] if ends else []
     supersede(connection, build, gone, now)
@@ -179,6 +188,7 @@ def read_facts(
     signal_events: Sequence[SignalEvent],
     is_baseline: bool,
     flagged_now: Mapping[str, Severity] | None,
+    is_unaccounted: bool = False,
 ) -> PlanFacts:
     """What planning has to know of the ledger about these events."""
     if is_baseline:
@@ -189,21 +199,26 @@ def read_facts(
     open_lanes: set[str] = set()
     for some in chunks(sorted(entities)):
         lane = (actions.c.signal == signal.name, actions.c.entity_id.in_(some))
-        is_open = actions.c.state.in_(("waiting", "held"))
+        is_open: ColumnElement[bool] = actions.c.state.in_(("waiting", "held"))
+        if is_unaccounted:  # groups get the keys that they had when nothing was held for being unaccounted for
+            is_open = and_(is_open, actions.c.reason != RESTORED_LEDGER)
         open_lanes |= set(connection.execute(select(actions.c.entity_id).where(*lane, is_open)).scalars())
         if signal.spec.cool_down is not None:
+            since = now - signal.spec.cool_down.as_timedelta()
             acted = (
                 actions.c.kind == Kind.OPENED.value,
                 actions.c.state == ActionState.DELIVERED.value,
-                actions.c.settled_at > now - signal.spec.cool_down.as_timedelta(),
+                actions.c.settled_at > since,
             )
             recent |= set(connection.execute(select(actions.c.entity_id).where(*lane, *acted)).scalars())
+            recent |= entities_acted_since(connection, signal.name, Kind.OPENED.value, some, since)
     return PlanFacts(
         is_baseline=False,
         do_not_contact=listed_contacts(connection, signal.spec.contact_entity(), contacts),
         recently_acted=recent,
         open_lanes=open_lanes,
-        flagged_now=flagged_now,
+        flagged_now=None if is_unaccounted else flagged_now,
+        is_unaccounted=is_unaccounted,
     )
 
 
@@ -250,7 +265,7 @@ def _counted_event(event: SignalEvent, plan: Plan) -> Counted:
     return Counted(event.signal, Subject.EVENT, event.kind.value, reason=plan.unplanned.get(event.event_id, ""))
 
 
-def _insert_version(connection: Connection, signal: CatalogSignal, version: str, now: datetime) -> None:
+def insert_version(connection: Connection, signal: CatalogSignal, version: str, now: datetime) -> None:
     content = json.dumps(signal.version.model_dump(mode="json", by_alias=True), sort_keys=True)
     row = {"version": version, "signal": signal.name, "playbook": signal.version.playbook.name, "content_json": content}
     _insert_if_absent(connection, playbook_versions, {**row, "first_seen_at": now})
@@ -271,7 +286,7 @@ def _insert_actions(
 ) -> None:
     if not planned:
         return
-    connection.execute(insert(actions), [_action_row(a, build, version, contact_entity, now) for a in planned])
+    connection.execute(insert(actions), [action_row(a, build, version, contact_entity, now) for a in planned])
     add_counts(connection, Counter(_counted_plan(action, build) for action in planned))
     write_audit(connection, [_planned_entry(action, build, now) for action in planned])
 
@@ -280,9 +295,7 @@ def _counted_plan(action: PlannedAction, build: Build) -> Counted:
     return counted_action(build.signal, action.step.name, action.is_group, action.state.value, action.reason)
 
 
-def _action_row(
-    action: PlannedAction, build: Build, version: str, contact_entity: str, now: datetime
-) -> dict[str, Any]:
+def action_row(action: PlannedAction, build: Build, version: str, contact_entity: str, now: datetime) -> dict[str, Any]:
     is_settled = action.state in (ActionState.SUPPRESSED, ActionState.DEAD)
     return {
         "action_id": action.action_id,

@@ -13,6 +13,8 @@ from dagster_project.contracts.playbook import PlaybookVersion, Step
 from dagster_project.contracts.signal import SignalSpec
 from dagster_project.contracts.vocabulary import ActionState, Kind, Lifecycle, Mode, Severity
 
+RESTORED_LEDGER = "restored_ledger"  # why work is held that may have been done after the ledger's backup
+
 
 @dataclass(frozen=True)
 class BoundOperation:
@@ -32,6 +34,7 @@ class PlanFacts:
     open_lanes: Set[str] = frozenset()  # entity ids with unsettled actions of earlier events
     # severity of the entities that are flagged now; None where the build is the newest, so that its events are current
     flagged_now: Mapping[str, Severity] | None = None
+    is_unaccounted: bool = False  # an earlier life of a restored ledger may have acted on this build already
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def plan_build(
     """
     unplanned: dict[str, str] = {}
     actions: list[PlannedAction] = []
-    guards = {} if facts.is_baseline else exceeded_guards(build, spec)
+    guards = {} if facts.is_baseline or facts.is_unaccounted else exceeded_guards(build, spec)
     for event in events:
         reason = reason_not_to_plan(event, spec, facts)
         planned = [] if reason else _plan_event(event, spec, version, operations, facts, guards)
@@ -152,7 +155,9 @@ def _plan_event(
             action, scope, build_id=event.build_id, is_alone=event.entity_id in facts.open_lanes
         )
     is_first_in_lane = event.entity_id not in facts.open_lanes
-    return [replace(a, is_ready=is_first_in_lane and _starts_ready(a)) for a in planned.values()]
+    return [
+        replace(a, is_ready=_is_to_be_asked(a) or (is_first_in_lane and _starts_ready(a))) for a in planned.values()
+    ]
 
 
 def _first_state(
@@ -162,6 +167,8 @@ def _first_state(
         return ActionState.SUPPRESSED, "shadow", ""
     if reached is not None and reached in facts.do_not_contact:
         return ActionState.SUPPRESSED, "do_not_contact", ""
+    if facts.is_unaccounted:
+        return ActionState.HELD, RESTORED_LEDGER, "its build was there before the ledger was restored; it may be done"
     if event.kind in guards:
         return ActionState.HELD, "volume_guard", guards[event.kind]
     return ActionState.WAITING, "", ""
@@ -194,6 +201,11 @@ def _with_group(action: PlannedAction, scope: Mapping[str, Any], build_id: str, 
 
 def _starts_ready(action: PlannedAction) -> bool:
     return action.state is ActionState.WAITING and not action.step.needs and action.step.follows is None
+
+
+def _is_to_be_asked(action: PlannedAction) -> bool:
+    """On held work `is_ready` says that its destination has not been asked about it yet."""
+    return action.state is ActionState.HELD and action.reason == RESTORED_LEDGER
 
 
 def _groups_of(actions: Sequence[PlannedAction]) -> list[PlannedAction]:

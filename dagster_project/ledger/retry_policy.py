@@ -8,6 +8,8 @@ from random import Random
 from dagster_project.contracts.destination import IdempotencyClass, Outcome, Verdict
 from dagster_project.contracts.vocabulary import ActionState
 
+UNKNOWN_OUTCOME = "unknown_outcome"
+
 
 @dataclass(frozen=True)
 class RetryPolicy:
@@ -50,7 +52,7 @@ def consequence_of(
         return Consequence(ActionState.DEAD, outcome.reason)
     may_repeat = idempotency is not IdempotencyClass.UNKEYED or is_at_least_once
     if outcome.verdict is Verdict.UNKNOWN and not may_repeat:
-        return Consequence(ActionState.HELD, "unknown_outcome")
+        return Consequence(ActionState.HELD, UNKNOWN_OUTCOME)
     if outcome.scope == "destination" and outcome.verdict is Verdict.RETRY:
         # The cause lies with the whole destination; its circuit or Retry-After decides when, and no attempt is burnt.
         due_in = outcome.retry_after if outcome.retry_after is not None else policy.delay(1, random)

@@ -2,6 +2,7 @@
 
 Who writes what: `builds`, `events` and `playbook_versions` are written once; `actions` change state only through
 `transitions`, which writes the `audit` row in the same transaction; `attempts` are opened by an intent and closed once.
+`pruning` alone takes rows of these away.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ builds = Table(
     Column("ingested_at", Moment, nullable=False),
     Column("handling", String(16), nullable=False),  # planned | baseline
     Column("detail", Text, nullable=False, default=""),  # which guard held what
+    Column("pruned_events", BigInteger, nullable=False, default=0, server_default="0"),  # those that are totals now
     UniqueConstraint("signal", "build_no", name="builds_signal_build_no"),
 )
 
@@ -463,4 +465,29 @@ criteria = Table(  # versions of thresholds: values of dbt vars that differ from
     Column("decided_by", String(128)),
     Column("decided_why", Text),
     Column("decided_at", Moment),
+)
+
+pruned_totals = Table(  # what pruning took away, counted: rows that are gone still add up
+    "pruned_totals",
+    metadata,
+    Column("signal", String(128), primary_key=True),
+    Column("unit", String(16), primary_key=True),  # event | action | group | attempt | sampled_record
+    Column("kind", String(16), primary_key=True),
+    Column("step", String(128), primary_key=True),
+    Column("state", String(16), primary_key=True),  # of an attempt its verdict, of a sampled record too
+    Column("reason", String(64), primary_key=True),
+    Column("n", BigInteger, nullable=False),
+)
+
+pruned_deeds = Table(  # of pruned actions, what later decisions ask: never pruned, one row an entity, step and kind
+    "pruned_deeds",
+    metadata,
+    Column("signal", String(128), primary_key=True),
+    Column("entity_id", Text, primary_key=True),
+    Column("step", String(128), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("delivered", BigInteger, nullable=False),
+    Column("last_build_no", BigInteger, nullable=False),
+    Column("last_external_id", Text),
+    Column("last_settled_at", Moment, nullable=False),
 )

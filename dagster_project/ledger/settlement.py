@@ -1,59 +1,32 @@
-"""Records attempts: the intent before the call, the outcome after it, each in a transaction of its own (invariant 4).
+"""Records outcomes after the call, in a transaction of their own (invariant 4).
 
-The lease holder is the only writer of an action. A run whose lease went to another closes its own attempt and no more.
+A run whose lease went to another closes its own attempt and no more.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from random import Random
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, literal, select, true, update
+from sqlalchemy import Connection, Row, func, select, update
 
-from dagster_project.contracts.destination import IdempotencyClass, Outcome, Verdict
+from dagster_project.contracts.destination import IdempotencyClass, Outcome
 from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.crash_points import reach
-from dagster_project.ledger.contacts import listed_contacts
 from dagster_project.ledger.database import Database
-from dagster_project.ledger.gates import Claim, blocked_destinations, is_closed, is_held_by
+from dagster_project.ledger.gates import Claim, is_held_by
 from dagster_project.ledger.log_lines import about
-from dagster_project.ledger.readiness import refresh_groups, refresh_lanes
+from dagster_project.ledger.moving_on import VERBS, move_on, refresh_after
 from dagster_project.ledger.retry_policy import Consequence, RetryPolicy, consequence_of
-from dagster_project.ledger.row_writing import insert_rows
-from dagster_project.ledger.schema import actions, attempts, requests
-from dagster_project.ledger.transitions import Transition, apply_transitions, chunks, write_audit
+from dagster_project.ledger.schema import actions, attempts
+from dagster_project.ledger.transitions import chunks
 
-ACTOR = "loop"
 log = logging.getLogger(__name__)
-UNKNOWN_OUTCOME = "unknown_outcome"
 CLOSED_BY = ("ended_at", "verdict", "reason", "detail", "status", "is_counted")
-LEASE_USED = 1 / 6  # of its length, before an intent writes a lease anew
-# What settling has to know of an action. A third of the row: reading the rest would cost more than the decision.
-SETTLED_BY = tuple(
-    actions.c[name]
-    for name in (
-        "action_id", "is_group", "group_id", "event_id", "signal", "build_id", "entity_id", "state", "attempts",
-        "idempotency", "destination", "is_ready", "is_sealed", "contact_entity", "contact_id", "playbook_version",
-        "step", "reason", "lease_until",
-    )
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Rendering:
-    """What became of rendering one action or group before its first call."""
-
-    action_id: str
-    arguments_json: str | None = None  # None where it could not be rendered
-    reason: str = ""  # why it was not rendered, or why it is held
-    detail: str = ""
-    is_held: bool = False
-    member_ids: tuple[str, ...] = ()  # a group's members, frozen by this
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +38,6 @@ class Intent:
     idempotency: IdempotencyClass
     destination: str
     row: Row[Any] = field(repr=False)  # of the action, as `SETTLED_BY` names it, when the intent was written
-
-
-@dataclass(frozen=True)
-class Intents:
-    """What writing intents came to: the calls to be made, and what its renderings settled without one."""
-
-    opened: list[Intent]
-    report: SettlementReport
 
 
 @dataclass(frozen=True)
@@ -95,248 +60,6 @@ class SettlementReport:
         self.states[state.value] = self.states.get(state.value, 0) + 1
 
 
-def _consequence_of_rendering(rendering: Rendering) -> Consequence:
-    return Consequence(ActionState.HELD if rendering.is_held else ActionState.DEAD, rendering.reason)
-
-
-def _members_gone(connection: Connection, renderings: Sequence[Rendering]) -> set[str]:
-    """Groups of which a member was settled since it was read: their rendering is not what would be sent now."""
-    gone: set[str] = set()
-    for rendering in renderings:
-        for ids in chunks(rendering.member_ids):
-            to_do = (
-                actions.c.action_id.in_(ids),
-                actions.c.group_id == rendering.action_id,
-                actions.c.state == "waiting",
-            )
-            if connection.execute(select(func.count()).select_from(actions).where(*to_do)).scalar_one() < len(ids):
-                gone.add(rendering.action_id)
-    return gone
-
-
-def _seal(connection: Connection, action_ids: Sequence[str]) -> None:
-    for ids in chunks(action_ids):
-        connection.execute(update(actions).where(actions.c.action_id.in_(ids)).values(is_sealed=True))
-
-
-def _release_left_out(connection: Connection, renderings: Sequence[Rendering]) -> None:
-    """A member that was not part of the rendering (an earlier step of its own is dead) leaves the sealed group."""
-    for rendering in renderings:
-        if rendering.member_ids:
-            left_out = (actions.c.group_id == rendering.action_id, actions.c.action_id.notin_(rendering.member_ids))
-            connection.execute(update(actions).where(*left_out, actions.c.state == "waiting").values(group_id=None))
-
-
-def _mine(connection: Connection, claim: Claim, action_ids: Sequence[str]) -> dict[str, Row[Any]]:
-    """The actions that this claim still holds and that are still waiting."""
-    found: dict[str, Row[Any]] = {}
-    for ids in chunks(action_ids):
-        held = (actions.c.action_id.in_(ids), is_held_by(claim), actions.c.state == "waiting")
-        query = select(*SETTLED_BY).where(*held)
-        if connection.dialect.name == "postgresql":
-            query = query.with_for_update()
-        found |= {row.action_id: row for row in connection.execute(query)}
-    return found
-
-
-def _still_mine(connection: Connection, claim: Claim, intents: Sequence[Intent]) -> set[str]:
-    """Of actions with an open intent those that the claim still holds.
-
-    Nothing else about them changes while it does, so their rows need not be read again.
-    """
-    found: set[str] = set()
-    for ids in chunks([intent.action_id for intent in intents]):
-        held = (actions.c.action_id.in_(ids), is_held_by(claim), actions.c.state == "waiting")
-        if connection.execute(select(func.count()).select_from(actions).where(*held)).scalar_one() == len(ids):
-            found.update(ids)
-        else:
-            found.update(connection.execute(select(actions.c.action_id).where(*held)).scalars())
-    return found
-
-
-def write_intents(
-    database: Database,
-    claim: Claim,
-    action_ids: Sequence[str],
-    lease_within: timedelta,
-    renderings: Sequence[Rendering] = (),
-) -> Intents:
-    """Stores what was rendered and opens an attempt for each action that may be sent at this very moment.
-
-    Checked again here, in the intent's own transaction: the lease, the lane's order, pauses, open circuits,
-    do-not-contact. A lease that has been used for a while is renewed.
-    Parameters: the claim; the actions to send, rendered before or now; how long the lease holds from now; what was
-    rendered now: it is stored, groups are sealed, and what could not be rendered or is held for a person is settled.
-    """
-
-    def work(connection: Connection) -> Intents:
-        now = database.now()
-        mine = _mine(connection, claim, [*dict.fromkeys([*action_ids, *(r.action_id for r in renderings)])])
-        report, unsent = _store(connection, mine, renderings, now)
-        reach("rendering_open")
-        if is_closed(connection, claim.signal):
-            return Intents([], report)
-        if report.states:
-            mine = _mine(connection, claim, action_ids)  # what stopped may have changed what is ready
-        wanted = [mine[one] for one in action_ids if one in mine and one not in unsent]
-        rows = _sendable(connection, wanted, {r.action_id for r in renderings}, now)
-        return Intents(_open_attempts(connection, claim, rows, now, now + lease_within), report)
-
-    return database.write(work, over=claim.signal)
-
-
-def _store(
-    connection: Connection, mine: Mapping[str, Row[Any]], renderings: Sequence[Rendering], now: datetime
-) -> tuple[SettlementReport, set[str]]:
-    """Stores the rendered requests and settles what stops here; returns a report of that, and what must not be sent."""
-    gone = _members_gone(connection, renderings)
-    kept = [r for r in renderings if r.action_id in mine and r.action_id not in gone]
-    rendered = [r for r in kept if r.arguments_json is not None]
-    rows = [{"action_id": r.action_id, "arguments_json": r.arguments_json, "rendered_at": now} for r in rendered]
-    insert_rows(connection, requests, rows)
-    _seal(connection, [r.action_id for r in rendered])
-    _release_left_out(connection, kept)
-    stopped = [r for r in kept if r.arguments_json is None or r.is_held]
-    changes = [(mine[r.action_id], _consequence_of_rendering(r), r.detail, None) for r in stopped]
-    report = SettlementReport()
-    for _row, consequence, *_ in changes:
-        report.count(consequence.state)
-    _settle_rows(connection, changes, now)
-    _refresh(connection, [mine[r.action_id] for r in stopped], now)
-    return report, gone | {r.action_id for r in stopped}
-
-
-def _sendable(
-    connection: Connection, wanted: Sequence[Row[Any]], just_sealed: set[str], now: datetime
-) -> list[Row[Any]]:
-    """Of the actions that are still ours, those whose way is open; whom the do-not-contact list names is settled."""
-    blocked = blocked_destinations(connection, now)
-    is_sealed = {row.action_id for row in wanted if row.is_sealed} | just_sealed
-    open_rows = [
-        row for row in wanted if row.is_ready and row.action_id in is_sealed and row.destination not in blocked
-    ]
-    refused = _refused_contacts(connection, open_rows)
-    _suppress_contacts(connection, refused, now)
-    kept_back = {row.action_id for row in refused} | _groups_with_refused(connection, open_rows, now)
-    return [row for row in open_rows if row.action_id not in kept_back]
-
-
-def _refused_contacts(connection: Connection, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
-    """The actions that would reach someone on the do-not-contact list."""
-    by_entity: dict[str, set[str]] = {}
-    for row in rows:
-        if row.contact_id is not None:
-            by_entity.setdefault(row.contact_entity, set()).add(row.contact_id)
-    listed = {entity: listed_contacts(connection, entity, ids) for entity, ids in by_entity.items()}
-    return [row for row in rows if row.contact_id is not None and row.contact_id in listed[row.contact_entity]]
-
-
-def _suppress_contacts(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> None:
-    """Suppresses what was never tried; of what was, a part may have happened, so a person decides."""
-    tried = _attempt_numbers(connection, [row.action_id for row in rows])
-    consequences = {True: ActionState.HELD, False: ActionState.SUPPRESSED}
-    changes = [
-        (row, Consequence(consequences[row.action_id in tried], "do_not_contact"), "listed after it was planned", None)
-        for row in rows
-    ]
-    _settle_rows(connection, changes, now)
-    _refresh(connection, rows, now)
-
-
-def _groups_with_refused(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> set[str]:
-    """Groups whose rendered request names somebody who was listed since.
-
-    That member is suppressed. A group that was never tried is rendered anew without it; of one that was, a part may
-    have happened, so a person decides.
-    """
-    members = _members(connection, [row.action_id for row in rows if row.is_group])
-    kept_back: set[str] = set()
-    for group in (row for row in rows if row.is_group):
-        refused = _refused_contacts(connection, members.get(group.action_id, []))
-        if not refused:
-            continue
-        kept_back.add(group.action_id)
-        _suppress_contacts(connection, refused, now)
-        if _attempt_numbers(connection, [group.action_id]):
-            held = Consequence(ActionState.HELD, "do_not_contact")
-            _settle_rows(connection, [(group, held, "a member was listed after the first attempt", None)], now)
-        else:
-            connection.execute(delete(requests).where(requests.c.action_id == group.action_id))
-            connection.execute(update(actions).where(actions.c.action_id == group.action_id).values(is_sealed=False))
-            refresh_groups(connection, {group.action_id}, now)
-    return kept_back
-
-
-def _open_attempts(
-    connection: Connection, claim: Claim, rows: Sequence[Row[Any]], now: datetime, lease_until: datetime
-) -> list[Intent]:
-    if not rows:
-        return []
-    ids = [row.action_id for row in rows]
-    opened = {one.action_id: one for some in chunks(ids) for one in _insert_attempts(connection, claim, some, now)}
-    _prolong(connection, rows, now, lease_until)
-    write_audit(connection, [_intent_entry(claim, row, opened[row.action_id].number, now) for row in rows])
-    reach("intent_open")
-    return [
-        Intent(
-            opened[row.action_id].attempt_id,
-            row.action_id,
-            IdempotencyClass(row.idempotency),
-            row.destination,
-            row,
-        )
-        for row in rows
-    ]
-
-
-def _insert_attempts(connection: Connection, claim: Claim, action_ids: Sequence[str], now: datetime) -> list[Row[Any]]:
-    """Opens one attempt for each action, numbered after those before; returns attempt_id, action_id and number."""
-    before = select(func.max(attempts.c.number)).where(attempts.c.action_id == actions.c.action_id).scalar_subquery()
-    values: dict[str, Any] = {
-        "action_id": actions.c.action_id,
-        "number": func.coalesce(before, 0) + 1,
-        "destination": actions.c.destination,
-        "run_id": literal(claim.run_id),
-        "lease_token": literal(claim.token),
-        "begun_at": literal(now, attempts.c.begun_at.type),
-        "is_counted": true(),
-        "reason": literal(""),
-        "detail": literal(""),
-    }
-    opening = select(*values.values()).where(actions.c.action_id.in_(action_ids))
-    statement = insert(attempts).from_select(list(values), opening)
-    return list(connection.execute(statement.returning(attempts.c.attempt_id, attempts.c.action_id, attempts.c.number)))
-
-
-def _prolong(connection: Connection, rows: Sequence[Row[Any]], now: datetime, lease_until: datetime) -> None:
-    """Holds for longer what has used up a part of its lease; a fresh claim's rows need not be written again."""
-    used = [row.action_id for row in rows if lease_until - row.lease_until > (lease_until - now) * LEASE_USED]
-    for some in chunks(used):
-        connection.execute(update(actions).where(actions.c.action_id.in_(some)).values(lease_until=lease_until))
-
-
-def _attempt_numbers(connection: Connection, action_ids: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for ids in chunks(action_ids):
-        query = select(attempts.c.action_id, func.max(attempts.c.number)).where(attempts.c.action_id.in_(ids))
-        found |= {row[0]: row[1] for row in connection.execute(query.group_by(attempts.c.action_id))}
-    return found
-
-
-def _intent_entry(claim: Claim, row: Row[Any], number: int, now: datetime) -> dict[str, Any]:
-    return {
-        "at": now,
-        "actor": f"run:{claim.run_id}",
-        "verb": "attempted",
-        "signal": row.signal,
-        "build_id": row.build_id,
-        "action_id": row.action_id,
-        "from_state": row.state,
-        "to_state": row.state,
-        "detail": f"attempt {number}",
-    }
-
-
 def settle(
     database: Database, claim: Claim, settled: Sequence[Settled], policy: RetryPolicy, random: Random
 ) -> SettlementReport:
@@ -357,8 +80,8 @@ def settle(
             else:
                 report.zombies += 1
         _close_attempts(connection, closings)
-        _settle_rows(connection, changes, now)
-        _refresh(connection, [row for row, *_ in changes], now)
+        move_on(connection, changes, now)
+        refresh_after(connection, [row for row, *_ in changes], now)
         reach("outcome_open")
         done[:] = changes
         return report
@@ -367,6 +90,21 @@ def settle(
     report = database.write(work, over=claim.signal)
     _log_settled(claim, done)
     return report
+
+
+def _still_mine(connection: Connection, claim: Claim, intents: Sequence[Intent]) -> set[str]:
+    """Of actions with an open intent those that the claim still holds.
+
+    Nothing else about them changes while it does, so their rows need not be read again.
+    """
+    found: set[str] = set()
+    for ids in chunks([intent.action_id for intent in intents]):
+        held = (actions.c.action_id.in_(ids), is_held_by(claim), actions.c.state == "waiting")
+        if connection.execute(select(func.count()).select_from(actions).where(*held)).scalar_one() == len(ids):
+            found.update(ids)
+        else:
+            found.update(connection.execute(select(actions.c.action_id).where(*held)).scalars())
+    return found
 
 
 def _log_settled(claim: Claim, done: Sequence[tuple[Row[Any], Consequence, str, Outcome | None]]) -> None:
@@ -448,88 +186,13 @@ def settle_abandoned(
         for row, consequence in abandoned
     ]
     _close_attempts(connection, closings)
-    _settle_rows(connection, [(row, consequence, outcome.detail, outcome) for row, consequence in abandoned], now)
-    _refresh(connection, [row for row, _ in abandoned], now)
+    move_on(connection, [(row, consequence, outcome.detail, outcome) for row, consequence in abandoned], now)
+    refresh_after(connection, [row for row, _ in abandoned], now)
 
 
 def settle_reconciled(
     connection: Connection, row: Row[Any], consequence: Consequence, outcome: Outcome, now: datetime
 ) -> None:
     """Settles a held action by what its destination knows about it, inside the caller's transaction."""
-    _settle_rows(connection, [(row, consequence, outcome.detail, outcome)], now)
-    _refresh(connection, [row], now)
-
-
-VERBS = {
-    ActionState.DELIVERED: "delivered",
-    ActionState.WAITING: "retried",
-    ActionState.HELD: "held",
-    ActionState.DEAD: "died",
-    ActionState.SUPPRESSED: "suppressed",
-}
-
-
-def _settle_rows(
-    connection: Connection,
-    changes: Sequence[tuple[Row[Any], Consequence, str, Outcome | None]],
-    now: datetime,
-) -> None:
-    """Moves actions on; the members of a group inherit what became of it."""
-    transitions: list[Transition] = []
-    for row, consequence, detail, outcome in changes:
-        columns = _columns(row, consequence, outcome, now)
-        transitions.append(_transition(row, consequence, detail, columns))
-    members = _members(connection, [row.action_id for row, *_ in changes if row.is_group])
-    for row, consequence, detail, outcome in changes:
-        for member in members.get(row.action_id, ()):
-            columns = _columns(row, consequence, outcome, now) | {"is_ready": False}  # a member goes with its group
-            transitions.append(_transition(member, consequence, detail, columns))
-    apply_transitions(connection, transitions, ACTOR, now)
-
-
-def _transition(row: Row[Any], consequence: Consequence, detail: str, columns: Mapping[str, Any]) -> Transition:
-    return Transition.of(row, consequence.state, VERBS[consequence.state], consequence.reason, detail, columns)
-
-
-def _columns(row: Row[Any], consequence: Consequence, outcome: Outcome | None, now: datetime) -> dict[str, Any]:
-    counted = outcome is not None and consequence.is_counted
-    columns: dict[str, Any] = {
-        "attempts": row.attempts + (1 if counted else 0),
-        "due_at": now + timedelta(seconds=consequence.due_in),
-    }
-    if outcome is not None and outcome.verdict is Verdict.DELIVERED:
-        columns |= {
-            "external_id": outcome.external_id,
-            "url": outcome.url,
-            "result_json": json.dumps(dict(outcome.result), sort_keys=True) if outcome.result else "{}",
-        }
-    if consequence.state is ActionState.WAITING:
-        columns |= {"settled_at": None, "lease_token": None, "lease_until": None, "is_ready": True}
-    if consequence.reason == UNKNOWN_OUTCOME:
-        columns["is_ready"] = True  # on a held action: the destination has not yet been asked whether it happened
-    return columns
-
-
-def _members(connection: Connection, group_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
-    found: dict[str, list[Row[Any]]] = {}
-    for ids in chunks(group_ids):
-        unsettled = (actions.c.group_id.in_(ids), actions.c.state.in_(("waiting", "held")))
-        for row in connection.execute(select(actions).where(*unsettled)):
-            found.setdefault(row.group_id, []).append(row)
-    return found
-
-
-def _refresh(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> None:
-    """After something settled: what may go next in the lanes it belongs to, a group's members included."""
-    by_signal: dict[str, set[str]] = {}
-    for row in rows:
-        if row.entity_id is not None:
-            by_signal.setdefault(row.signal, set()).add(row.entity_id)
-    for ids in chunks([row.action_id for row in rows if row.is_group]):
-        lanes = select(actions.c.signal, actions.c.entity_id).where(actions.c.group_id.in_(ids))
-        for lane in connection.execute(lanes):
-            by_signal.setdefault(lane.signal, set()).add(lane.entity_id)
-    for signal, entities in by_signal.items():
-        refresh_lanes(connection, signal, entities, now)
-    groups = {row.group_id for row in rows if row.group_id is not None}
-    refresh_groups(connection, groups, now)
+    move_on(connection, [(row, consequence, outcome.detail, outcome)], now)
+    refresh_after(connection, [row], now)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, or_, select
 from dagster_project.contracts.destination import Verdict
 from dagster_project.contracts.event import Build, SignalEvent
 from dagster_project.contracts.vocabulary import ActionState
+from dagster_project.ledger.planning import RESTORED_LEDGER
 from dagster_project.ledger.readiness import refresh_groups
 from dagster_project.ledger.schema import actions, attempts
 from dagster_project.ledger.transitions import Transition, apply_transitions, chunks
@@ -20,8 +21,9 @@ ACTOR = "loop"
 def supersede(connection: Connection, build: Build, resolved: Sequence[SignalEvent], now: datetime) -> None:
     """Suppresses the unsent work of the episodes that these events end.
 
-    Left alone: what has an open intent or an unknown outcome (it may have happened), and the members of a sealed group
-    (its content is frozen; a person who holds it sees that an entity has resolved in the audit trail).
+    Left alone: what has an open intent, an unknown outcome or is held by a restored ledger (it may have happened), and
+    the members of a sealed group (its content is frozen; a person who holds it sees that an entity has resolved in the
+    audit trail).
     """
     episodes = {event.entity_id: event.episode for event in resolved}
     touched_groups: set[str] = set()
@@ -31,7 +33,7 @@ def supersede(connection: Connection, build: Build, resolved: Sequence[SignalEve
                 actions.c.signal == build.signal,
                 actions.c.entity_id.in_(entities),
                 actions.c.state.in_(("waiting", "held")),
-                actions.c.reason != "unknown_outcome",
+                actions.c.reason.notin_(("unknown_outcome", RESTORED_LEDGER)),
             )
         ).all()
         rows = [row for row in rows if row.episode <= episodes[row.entity_id]]

@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, Connection, TextClause, func, select, upda
 from dagster_project.contracts.destination import Outcome, Verdict
 from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.ledger.database import Database
-from dagster_project.ledger.retry_policy import Consequence
+from dagster_project.ledger.restored_work import to_be_asked
+from dagster_project.ledger.retry_policy import UNKNOWN_OUTCOME, Consequence
 from dagster_project.ledger.schema import IN_QUEUE, actions
-from dagster_project.ledger.settlement import UNKNOWN_OUTCOME, settle_reconciled
+from dagster_project.ledger.settlement import settle_reconciled
 from dagster_project.ledger.work import ReadyWork, load_work
 
 ASK_AGAIN_WITHIN = timedelta(minutes=5)
@@ -29,9 +30,11 @@ def _to_be_asked(signal: str, database: Database) -> list[ColumnElement[bool] | 
 
 
 def unknown_count(database: Database, signal: str) -> int:
+    """How much held work a destination can be asked about now, that of a restored ledger too."""
     with database.reading() as connection:
-        query = select(func.count()).select_from(actions).where(*_to_be_asked(signal, database))
-        return connection.execute(query).scalar_one()
+        both = (_to_be_asked(signal, database), to_be_asked(signal, database.now()))
+        queries = [select(func.count()).select_from(actions).where(*where) for where in both]
+        return sum(connection.execute(query).scalar_one() for query in queries)
 
 
 def unknown_work(database: Database, signal: str, limit: int) -> ReadyWork:

@@ -17,6 +17,7 @@ from dagster_project.contracts.vocabulary import Kind, Severity
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.gates import Claim, is_held_by
 from dagster_project.ledger.lanes import NEED_DEAD
+from dagster_project.ledger.pruned import deeds
 from dagster_project.ledger.readiness import load_versions
 from dagster_project.ledger.schema import actions, attempts, events, requests
 from dagster_project.ledger.transitions import chunks
@@ -201,20 +202,33 @@ def earlier_work(database: Database, signal: str, step: str, entity_ids: Sequenc
     with database.reading() as connection:
         for ids in chunks(entity_ids):
             of_step = (actions.c.signal == signal, actions.c.step == step, actions.c.entity_id.in_(ids))
-            for row in connection.execute(select(actions).where(*of_step).order_by(actions.c.build_no)):
-                _add_work(found.setdefault(row.entity_id, _NO_WORK.copy()), row)
+            kept = connection.execute(select(actions).where(*of_step)).all()
+            rows = [*(_from_deed(deed) for deed in deeds(connection, signal, step, ids)), *map(_from_action, kept)]
+            for _, entity, work in sorted(rows, key=lambda one: one[0]):
+                _add_work(found.setdefault(entity, _NO_WORK.copy()), work)
     return {entity: work for entity, work in found.items() if work != _NO_WORK}
 
 
 _NO_WORK: dict[str, Any] = {"open": 0, "delivered": 0, "last_external_id": None, "last_at": None}
 
 
-def _add_work(work: dict[str, Any], row: Row[Any]) -> None:
-    if row.state == "held":
-        work["open"] += 1
+def _from_deed(deed: Row[Any]) -> tuple[int, str, dict[str, Any]]:
+    """What pruned actions did, as of the last build among them."""
+    last = {"last_external_id": deed.last_external_id, "last_at": deed.last_settled_at}
+    return deed.last_build_no, deed.entity_id, {"delivered": deed.delivered, **last}
+
+
+def _from_action(row: Row[Any]) -> tuple[int, str, dict[str, Any]]:
     if row.state == "delivered":
-        work["delivered"] += 1
-        work |= {"last_external_id": row.external_id, "last_at": row.settled_at}
+        last = {"last_external_id": row.external_id, "last_at": row.settled_at}
+        return row.build_no, row.entity_id, {"delivered": 1, **last}
+    return row.build_no, row.entity_id, {"open": 1 if row.state == "held" else 0}
+
+
+def _add_work(work: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for count in ("open", "delivered"):
+        work[count] += more.get(count, 0)
+    work |= {name: value for name, value in more.items() if name.startswith("last_")}
 
 
 def load_events(connection: Connection, event_ids: Iterable[str]) -> dict[str, SignalEvent]:

@@ -18,7 +18,9 @@ from dagster_project.ledger.claims import claim, release
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.destination_state import CircuitPolicy
 from dagster_project.ledger.gates import Claim
+from dagster_project.ledger.marks import mark_place
 from dagster_project.ledger.removed_signals import hold_removed
+from dagster_project.ledger.restoring import advance, recognise
 from dagster_project.ledger.retry_policy import RetryPolicy
 from dagster_project.ledger.sweep import SweepPolicy
 from dagster_project.ledger.work import claimed_events, earlier_work
@@ -26,6 +28,7 @@ from dagster_project.respond.bindings import Binding, longest_server_limit
 from dagster_project.respond.delivery import DeliveryPolicy, DeliveryReport, Workshop, deliver_step
 from dagster_project.respond.enrichment import Enriched, enrich
 from dagster_project.respond.reconciling import reconcile_unknown
+from dagster_project.respond.restored import reconcile_restored
 from dagster_project.settings import Settings
 
 Say = Callable[[str], None]
@@ -56,7 +59,11 @@ def begin(around: Surroundings, signal: str, run_id: str) -> Work:
     settings = around.settings
     sweeping = SweepPolicy(_retry_policy(settings), Random(), longest_server_limit(around.bindings))
     reach("run_started")
+    place = mark_place(settings.ledger_mark_address)
+    recognise(around.database, place)
     taken = claim(around.database, signal, run_id, settings.claim_limit, settings.lease_within, sweeping)
+    if taken.count:
+        advance(around.database, place)
     reach("claimed")
     return Work(claim=taken)
 
@@ -78,6 +85,8 @@ def look_up_all(around: Surroundings, work: Work, say: Say) -> None:
             answers = await reconcile_unknown(workshop)
             if answers:
                 say(f"asked about unknown outcomes: {answers}")
+            if answers := await reconcile_restored(workshop):
+                say(f"asked about work that the restored ledger does not know of: {answers}")
             await _enrich_claimed(around, work, workshop)
 
     try:

@@ -63,6 +63,7 @@ class Chunk:
     calls: list[Call]
     leased_until: datetime  # surely; a call that begins later may be somebody else's too
     stop: dict[str, Outcome] = field(default_factory=dict)  # destinations that take nothing now, and why
+    answered: list[Settled] = field(default_factory=list)  # what calls came to, in the order of their answers
 
     @property
     def destinations(self) -> Counter[str]:
@@ -97,12 +98,14 @@ async def make_calls(chunk: Chunk, way: Way) -> None:
         way.pacers[name].expect(count)
     waiting = iter(chunk.calls)
     workers = min(way.in_flight_calls, len(chunk.calls))
-    await asyncio.gather(*(_make_each(waiting, chunk.stop, way) for _ in range(workers)))
+    await asyncio.gather(*(_make_each(waiting, chunk, way) for _ in range(workers)))
 
 
-async def _make_each(waiting: Iterator[Call], stop: dict[str, Outcome], way: Way) -> None:
+async def _make_each(waiting: Iterator[Call], chunk: Chunk, way: Way) -> None:
     for call in waiting:
-        await _make(call, stop, way)
+        await _make(call, chunk.stop, way)
+        if call.has_begun:
+            chunk.answered += call.settled
 
 
 async def _make(call: Call, stop: dict[str, Outcome], way: Way) -> None:

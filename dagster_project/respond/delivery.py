@@ -13,9 +13,11 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from random import Random
+
+from sqlalchemy.exc import DatabaseError
 
 from dagster_project.contracts.catalog import CatalogModel
 from dagster_project.contracts.destination import Destination, IdempotencyClass, Outcome, ReasonFor, Verdict
@@ -26,17 +28,10 @@ from dagster_project.ledger.claims import renew
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.destination_state import CircuitPolicy, news_from, record_news
 from dagster_project.ledger.gates import Claim, closed_ways
+from dagster_project.ledger.intents import LEASE_USED, Rendering, write_intents
 from dagster_project.ledger.pacing import take_places
 from dagster_project.ledger.retry_policy import RetryPolicy
-from dagster_project.ledger.settlement import (
-    LEASE_USED,
-    Intent,
-    Rendering,
-    Settled,
-    SettlementReport,
-    settle,
-    write_intents,
-)
+from dagster_project.ledger.settlement import Intent, SettlementReport, settle
 from dagster_project.ledger.transitions import chunks
 from dagster_project.ledger.work import ReadyWork, WorkItem, earlier_work, ready_ids, ready_work, waiting_roles
 from dagster_project.respond.calling import Call, Chunk, Way, make_calls
@@ -119,7 +114,7 @@ def _intend(workshop: Workshop, work: ReadyWork, report: DeliveryReport) -> Chun
     """Renders what has to be rendered and writes the intents. Only what is still ours and still waiting gets one."""
     renderings = _render_all(workshop, work)
     reach("rendered")
-    until = workshop.database.now() + workshop.policy.lease_within * (1 - LEASE_USED)
+    until = _surely_leased_until(workshop, workshop.database.now())
     ids = [item.action_id for item in work.items]
     written = write_intents(workshop.database, workshop.claim, ids, workshop.policy.lease_within, renderings)
     reach("intent_written")
@@ -146,7 +141,7 @@ async def _send(workshop: Workshop, chunk: Chunk, pacers: Mapping[str, Pacer], r
         report.calls += chunk.calls_made
         report.add(settle(workshop.database, workshop.claim, settled, policy.retry, policy.random))
         reach("outcome_written")
-        _tell_destinations(workshop, settled)
+        _tell_destinations(workshop, chunk)
         reach("batch_settled")
 
 
@@ -224,22 +219,39 @@ async def _watch_while_sending(workshop: Workshop, chunk: Chunk) -> None:
     renewed_at = time.monotonic()
     while True:
         await asyncio.sleep(WATCH_SECONDS)
-        for name, why in (
-            await asyncio.to_thread(closed_ways, workshop.database, workshop.claim.signal, names)
-        ).items():
-            chunk.stop.setdefault(name, Outcome(Verdict.RETRY, why, retry_after=0.0, scope="destination"))
-        if time.monotonic() - renewed_at > workshop.policy.lease_within.total_seconds() / 3:
-            renewed_at, now = time.monotonic(), workshop.database.now()
-            if now < chunk.leased_until:
-                await asyncio.to_thread(renew, workshop.database, workshop.claim, workshop.policy.lease_within)
-                chunk.leased_until = now + workshop.policy.lease_within
+        try:
+            await _stop_what_is_closed(workshop, chunk, names)
+            if time.monotonic() - renewed_at > workshop.policy.lease_within.total_seconds() / 3:
+                renewed_at = time.monotonic()
+                await _renew(workshop, chunk)
+        except DatabaseError as error:
+            # The calls go on for as long as their lease surely holds; the next look may get through.
+            workshop.say(f"the ledger could not be asked about pauses: {error.orig}")
 
 
-def _tell_destinations(workshop: Workshop, settled: Sequence[Settled]) -> None:
+async def _stop_what_is_closed(workshop: Workshop, chunk: Chunk, names: set[str]) -> None:
+    closed = await asyncio.to_thread(closed_ways, workshop.database, workshop.claim.signal, names)
+    for name, why in closed.items():
+        chunk.stop.setdefault(name, Outcome(Verdict.RETRY, why, retry_after=0.0, scope="destination"))
+
+
+async def _renew(workshop: Workshop, chunk: Chunk) -> None:
+    now = workshop.database.now()
+    if now < chunk.leased_until:
+        await asyncio.to_thread(renew, workshop.database, workshop.claim, workshop.policy.lease_within)
+        chunk.leased_until = _surely_leased_until(workshop, now)
+
+
+def _surely_leased_until(workshop: Workshop, now: datetime) -> datetime:
+    """Until when a lease that was written or found good at this moment holds, also by clocks that differ a little."""
+    return now + workshop.policy.lease_within * (1 - LEASE_USED)
+
+
+def _tell_destinations(workshop: Workshop, chunk: Chunk) -> None:
+    """What calls came to, in the order of their answers; what was never called says nothing about anybody."""
     by_destination: dict[str, list[Outcome]] = {}
-    for one in settled:
-        if one.is_sent:
-            by_destination.setdefault(one.intent.destination, []).append(one.outcome)
+    for one in chunk.answered:
+        by_destination.setdefault(one.intent.destination, []).append(one.outcome)
     for name, outcomes in by_destination.items():
         record_news(workshop.database, name, news_from(outcomes), workshop.policy.circuit)
 

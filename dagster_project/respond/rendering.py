@@ -16,7 +16,7 @@ from dagster_project.contracts.conditions import as_number, holds
 from dagster_project.contracts.destination import Destination, Operation, OperationArguments, ReasonFor
 from dagster_project.contracts.event import SignalEvent
 from dagster_project.contracts.playbook import PlaybookVersion, RouteRule, Step
-from dagster_project.ledger.settlement import Rendering
+from dagster_project.ledger.intents import Rendering
 from dagster_project.ledger.work import StepResult, WorkItem
 from dagster_project.respond.enrichment import Enriched, key_of
 from dagster_project.respond.templating import Escape, RenderFailed, render_arguments

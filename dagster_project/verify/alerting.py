@@ -12,6 +12,8 @@ from sqlalchemy import Connection, func, select
 from dagster_project.contracts.catalog import Catalog, CatalogSignal
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.incidents import RESOLVED, Condition, Incident
+from dagster_project.ledger.planning import RESTORED_LEDGER
+from dagster_project.ledger.restoring import gap_began_at
 from dagster_project.ledger.schema import IN_QUEUE, actions, destinations, pauses
 from dagster_project.verify.audit_trail import TrailReport
 from dagster_project.verify.sla import judge, read_timings
@@ -23,6 +25,7 @@ CIRCUIT_OPEN = "circuit_open"
 DESTINATION_PAUSED = "destination_paused"
 FAILED_CHECK = "failed_check"
 BROKEN_CHAIN = "broken_chain"
+LEDGER_RESTORED = "restored_ledger"
 
 # kind -> what it is called, and where the runbook says what to do
 KINDS: Mapping[str, tuple[str, str]] = {
@@ -33,8 +36,9 @@ KINDS: Mapping[str, tuple[str, str]] = {
     DESTINATION_PAUSED: ("A destination refuses our credentials", "destinations"),
     FAILED_CHECK: ("A check fails", "checks"),
     BROKEN_CHAIN: ("The audit trail was touched", "the-audit-trail"),
+    LEDGER_RESTORED: ("The ledger was restored from a backup", "a-restored-ledger"),
 }
-FROM_LEDGER = frozenset({SLA_BREACH, DEAD_LETTERS, HELD_TOO_LONG, CIRCUIT_OPEN, DESTINATION_PAUSED})
+FROM_LEDGER = frozenset({SLA_BREACH, DEAD_LETTERS, HELD_TOO_LONG, CIRCUIT_OPEN, DESTINATION_PAUSED, LEDGER_RESTORED})
 CHECKED_BY_DAGSTER = frozenset({FAILED_CHECK})
 FROM_TRAIL = frozenset({BROKEN_CHAIN})
 CHAT, MAIL = "chat", "mail"
@@ -61,7 +65,7 @@ def ledger_conditions(database: Database, catalog: Catalog) -> list[Condition]:
     """What the ledger itself says is wrong now."""
     now = database.now()
     with database.reading() as connection:
-        found = list(_destination_conditions(connection))
+        found = [*_destination_conditions(connection), *_restored_conditions(connection)]
         for signal in catalog.signals.values():
             verdict = judge(read_timings(connection, signal.name, now), signal.spec)
             if not verdict.is_kept:
@@ -81,6 +85,15 @@ def _work_conditions(connection: Connection, signal: CatalogSignal, held_before:
         limit = _told(signal.spec.held_within.as_timedelta())
         told = f"{count} wait for a person for longer than {limit}"
         yield Condition(HELD_TOO_LONG, signal.name, told, signal.name)
+
+
+def _restored_conditions(connection: Connection) -> Iterator[Condition]:
+    unaccounted = (actions.c.state == "held", actions.c.reason == RESTORED_LEDGER, actions.c.group_id.is_(None))
+    if count := connection.execute(select(func.count()).select_from(actions).where(*unaccounted)).scalar_one():
+        since = gap_began_at(connection)
+        backup = f" of {since:%Y-%m-%d %H:%M} UTC" if since else ""
+        told = f"{count} actions and groups may have been done after the backup{backup}; they are held"
+        yield Condition(LEDGER_RESTORED, "ledger", told)
 
 
 def _told(span: timedelta) -> str:

@@ -6,15 +6,16 @@ first rows are read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
 from dagster_project.contracts.destination import IdempotencyClass
+from dagster_project.ledger.pruned import ACTION, EVENT, GROUP
 from dagster_project.ledger.row_counts import read_counts, recount
-from dagster_project.ledger.schema import actions, attempts, audit, builds, events
+from dagster_project.ledger.schema import actions, attempts, audit, builds, events, pruned_totals
 
 SHOWN = 5
 
@@ -57,6 +58,7 @@ def _proofs(connection: Connection, signal: str | None) -> Iterator[Proof]:
     yield _delivered_once(connection, signal)
     yield _settled_have_reasons(connection, signal)
     yield _counts_are_kept(connection, signal)
+    yield _pruned_are_totals(connection, signal)
 
 
 def _proof(connection: Connection, law: str, checked: Select[Any], *breaches: Breach) -> Proof:
@@ -80,7 +82,7 @@ def _of(table: Any, signal: str | None) -> list[ColumnElement[bool]]:
 def _build_counts(connection: Connection, signal: str | None) -> Proof:
     said, found = builds.c.opened + builds.c.escalated + builds.c.resolved, func.count(events.c.event_id)
     counted = (
-        select(builds.c.build_id, said.label("said"), found.label("found"))
+        select(builds.c.build_id, said.label("said"), found.label("found"), builds.c.pruned_events.label("pruned"))
         .select_from(builds)
         .outerjoin(events, events.c.build_id == builds.c.build_id)
         .where(*_of(builds, signal))
@@ -90,7 +92,10 @@ def _build_counts(connection: Connection, signal: str | None) -> Proof:
         connection,
         "a build's counts equal its events in the ledger",
         select(builds.c.build_id).where(*_of(builds, signal)),
-        Breach(counted.having(said != found), lambda r: f"build {r.build_id}: {r.said} events said, {r.found} found"),
+        Breach(
+            counted.having(said != found + builds.c.pruned_events),
+            lambda r: f"build {r.build_id}: {r.said} events said, {r.found} found, {r.pruned} pruned",
+        ),
     )
 
 
@@ -216,3 +221,51 @@ def _counts_are_kept(connection: Connection, signal: str | None) -> Proof:
         if kept.get(key, 0) != found.get(key, 0)
     ]
     return Proof("the counts that are kept equal the rows", len(keys), len(wrong), tuple(wrong[:SHOWN]))
+
+
+def _pruned_are_totals(connection: Connection, signal: str | None) -> Proof:
+    """Every action that the audit trail knows and the ledger has not was pruned, and stands in the totals in its last
+    state; and the totals of events are what the builds say was pruned."""
+    said = _totals(connection, signal, (ACTION, GROUP))
+    found = _gone_from_the_trail(connection, signal)
+    wrong = [
+        f"{key[0]} {key[1]}: the audit trail has {found.get(key, 0)} actions that the ledger has not, the totals "
+        f"say that {said.get(key, 0)} were pruned"
+        for key in sorted({*said, *found})
+        if said.get(key, 0) != found.get(key, 0)
+    ]
+    events_said: dict[str, int] = {}
+    for (name, _), n in _totals(connection, signal, (EVENT,)).items():
+        events_said[name] = events_said.get(name, 0) + n
+    of_builds = select(builds.c.signal, func.sum(builds.c.pruned_events).label("n")).group_by(builds.c.signal)
+    of_builds = of_builds.where(builds.c.signal == signal) if signal is not None else of_builds
+    events_found = {row.signal: int(row.n) for row in connection.execute(of_builds) if row.n}
+    wrong += [
+        f"{name}: builds say that {events_found.get(name, 0)} events were pruned, the totals {events_said.get(name, 0)}"
+        for name in sorted({*events_said, *events_found})
+        if events_said.get(name, 0) != events_found.get(name, 0)
+    ]
+    checked = sum(found.values()) + sum(events_found.values())
+    return Proof("what was pruned stands in the totals", checked, len(wrong), tuple(wrong[:SHOWN]))
+
+
+def _totals(connection: Connection, signal: str | None, units: Sequence[str]) -> dict[tuple[str, str], int]:
+    query = select(pruned_totals.c.signal, pruned_totals.c.state, func.sum(pruned_totals.c.n).label("n"))
+    query = query.where(pruned_totals.c.unit.in_(units)).group_by(pruned_totals.c.signal, pruned_totals.c.state)
+    query = query.where(pruned_totals.c.signal == signal) if signal is not None else query
+    return {(row.signal, row.state): int(row.n) for row in connection.execute(query)}
+
+
+def _gone_from_the_trail(connection: Connection, signal: str | None) -> dict[tuple[str, str], int]:
+    """Signal and last state of the actions that only the audit trail still knows, counted."""
+    where: list[ColumnElement[bool]] = [audit.c.action_id.is_not(None), audit.c.to_state.is_not(None)]
+    where += [audit.c.signal == signal] if signal is not None else []
+    last = select(func.max(audit.c.seq).label("seq")).where(*where).group_by(audit.c.action_id).subquery()
+    query = (
+        select(audit.c.signal, audit.c.to_state, func.count().label("n"))
+        .join(last, last.c.seq == audit.c.seq)
+        .outerjoin(actions, actions.c.action_id == audit.c.action_id)
+        .where(actions.c.action_id.is_(None))
+        .group_by(audit.c.signal, audit.c.to_state)
+    )
+    return {(row.signal, row.to_state): row.n for row in connection.execute(query)}

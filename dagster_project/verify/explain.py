@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, or_, select
 
 from dagster_project.contracts.catalog import Catalog, masked
+from dagster_project.ledger.pruned import deeds_of
 from dagster_project.ledger.schema import actions, attempts, audit, builds, events, requests
 
 
@@ -30,11 +31,23 @@ def explain(connection: Connection, catalog: Catalog, subject: str, shows_pii: b
     personal data is shown.
     """
     found = _events(connection, subject)
-    lines: list[Line] = []
+    lines: list[Line] = list(_pruned_lines(connection, subject))
     for event in found:
         pii = frozenset() if shows_pii else _hidden_columns(catalog, event)
         lines += _event_lines(connection, event, pii, catalog if not shows_pii else None)
     return lines
+
+
+def _pruned_lines(connection: Connection, entity_id: str) -> Iterator[Line]:
+    """What is left of an entity's pruned history: what was done, without the story of how."""
+    for deed in deeds_of(connection, entity_id):
+        last = f", the last one {deed.last_external_id}" if deed.last_external_id else ""
+        yield Line(
+            deed.last_settled_at,
+            0,
+            f"{deed.signal}: {deed.step} on {deed.kind} was delivered {deed.delivered} time(s) until here{last}; "
+            "the rows are pruned, the audit trail has every change of state",
+        )
 
 
 def _hidden_columns(catalog: Catalog, event: Any) -> frozenset[str]:

@@ -15,6 +15,7 @@ from dagster_project.contracts.signal import SignalSpec
 from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.ledger.gates import blocked_destinations
 from dagster_project.ledger.modes import mode_of
+from dagster_project.ledger.pruned import ACTION, EVENT, totals
 from dagster_project.ledger.queue_order import oldest_in_queue
 from dagster_project.ledger.row_counts import Counted, Subject, read_counts
 from dagster_project.ledger.schema import builds, pauses
@@ -33,6 +34,7 @@ class SignalStatus:
     unplanned: Mapping[str, int]  # events without actions, by reason
     actions: Mapping[str, int]  # by state; members count, groups do not
     reasons: Mapping[str, Mapping[str, int]]  # state -> reason -> count
+    pruned_events: int  # of the events above, those that are totals only
     oldest_waiting: timedelta | None
     p50_seconds: float | None
     p95_seconds: float | None
@@ -77,7 +79,8 @@ def read_status(connection: Connection, catalog: Catalog, now: datetime) -> Loop
 def _signal_status(connection: Connection, name: str, spec: SignalSpec, now: datetime) -> SignalStatus:
     of_signal = select(builds.c.flagged, builds.c.data_as_of).where(builds.c.signal == name)
     newest = connection.execute(of_signal.order_by(builds.c.build_no.desc()).limit(1)).first()
-    counts = read_counts(connection, name)
+    gone = _pruned(connection, name)
+    counts = _together(read_counts(connection, name), gone)
     waiting_since = oldest_in_queue(connection, ActionState.WAITING.value, name)
     verdict = judge(read_timings(connection, name, now), spec)
     return SignalStatus(
@@ -89,6 +92,7 @@ def _signal_status(connection: Connection, name: str, spec: SignalSpec, now: dat
         builds=sum(count for key, count in counts.items() if key.subject is Subject.BUILD),
         events=_summed(counts, Subject.EVENT, lambda key: key.name),
         unplanned=_summed(counts, Subject.EVENT, lambda key: key.reason),
+        pruned_events=sum(count for key, count in gone.items() if key.subject is Subject.EVENT),
         actions=_summed(counts, Subject.ACTION, lambda key: key.state),
         reasons=_reasons(counts),
         oldest_waiting=now - waiting_since if waiting_since else None,
@@ -97,6 +101,20 @@ def _signal_status(connection: Connection, name: str, spec: SignalSpec, now: dat
         share_in_time=verdict.share_in_time,
         is_sla_kept=verdict.is_kept,
     )
+
+
+def _pruned(connection: Connection, signal: str) -> dict[Counted, int]:
+    """What there was of events and actions before pruning made totals of them."""
+    of_events = totals(connection, signal, EVENT, "kind", "reason")
+    of_actions = totals(connection, signal, ACTION, "step", "state", "reason")
+    return {
+        **{Counted(signal, Subject.EVENT, kind, "", reason): n for (kind, reason), n in of_events.items()},
+        **{Counted(signal, Subject.ACTION, *key): n for key, n in of_actions.items()},
+    }
+
+
+def _together(kept: Mapping[Counted, int], gone: Mapping[Counted, int]) -> dict[Counted, int]:
+    return {key: kept.get(key, 0) + gone.get(key, 0) for key in {**kept, **gone}}
 
 
 def _summed(counts: Mapping[Counted, int], subject: Subject, by: Callable[[Counted], str]) -> dict[str, int]:

@@ -38,7 +38,7 @@ def test_loading_the_light_location_loads_nothing_heavy() -> None:
     heavy = [name for name in HEAVY if any(m == name or m.startswith(f"{name}.") for m in found["modules"])]
     assert heavy == []
     signals = sorted(prepared_project().catalog.signals)
-    of_the_loop = ["audit_daily", "audit_weekly", "tidy_ledger", "verify_actions", "watch_loop"]
+    of_the_loop = ["audit_daily", "audit_weekly", "prune_history", "tidy_ledger", "verify_actions", "watch_loop"]
     assert found["jobs"] == sorted([*(f"act_on_{name}" for name in signals), *of_the_loop])
     assert sorted(found["sensors"]) == [f"watch_{name}" for name in signals]
 

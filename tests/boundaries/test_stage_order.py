@@ -17,7 +17,7 @@ STAGES = (
     {"verify"},
     {"prepare", "instance_files"},
     {"runtime"},
-    {"preview", "validate", "catalogue"},
+    {"preview", "validate", "catalogue", "retention"},
     {"console", "warm_launch"},
     {"transform", "activate", "cli"},
 )
@@ -34,6 +34,7 @@ PURE = (
     "contracts.vocabulary",
     "ledger.planning",
     "ledger.lanes",
+    "ledger.retention",
     "ledger.retry_policy",
     "respond.templating",
     "respond.destinations.outcome_mapping",

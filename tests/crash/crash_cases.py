@@ -18,7 +18,9 @@ PHASES = {"first_meeting": FIRST_MEETING, "intake": INTAKE, "claim": CLAIM, "dou
 
 # Only in the fast profile: test_warm_handover.py.
 HANDOVER = ("run_offered", "offer_received", "run_claimed_warm", "run_accepted", "run_claimed_cold")
-ELSEWHERE = ("answer_found", *HANDOVER)  # the first only where a destination can be asked: test_unknown_outcomes.py
+PRUNING = ("prune_open", "lanes_pruned")  # test_crash_pruning.py
+# The first only where a destination can be asked: test_unknown_outcomes.py.
+ELSEWHERE = ("answer_found", *PRUNING, *HANDOVER)
 OUTSIDE = ("request_sent",)  # the sink sees it, the process cannot
 
 KILLS = ("SIGKILL", "SIGTERM")

@@ -16,7 +16,7 @@ from dagster_project.console.wording import masked_request, pretty
 from dagster_project.contracts.roles import Right
 from dagster_project.ledger.controls import Selection
 from dagster_project.ledger.governed import Lever, note_look, own_work
-from dagster_project.ledger.settlement import UNKNOWN_OUTCOME
+from dagster_project.ledger.retry_policy import UNKNOWN_OUTCOME
 
 SHOWN = 20  # requests on one page
 STATE_OF = {Lever.APPROVE: "held", Lever.REJECT: "held", Lever.REPLAY: "dead", Lever.DISCARD: "dead"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import ClassVar, cast
@@ -134,6 +135,20 @@ class HubSpot(GuardedDestination[HubSpotConnection]):
             "update_task": self._update_tasks,
         }
         return await calls[operation](requests)
+
+    async def find(self, operation: str, request: Request) -> Outcome | None:
+        """A task by its key; what is kept under an entity's own id says nothing about one request."""
+        if not isinstance(request.arguments, AssignTask):
+            return None
+        refusal = await self._ensure("tasks", KEY_PROPERTY)
+        ids = refusal or await self._api.ids_by_unique("tasks", KEY_PROPERTY, [request.key])
+        if isinstance(ids, Outcome):
+            return replace(ids, verdict=Verdict.UNKNOWN)
+        if request.key not in ids:
+            return retry(ReasonFor.NOT_FOUND, "HubSpot has no task with this key")
+        found = ids[request.key]
+        url = self._url_of("tasks", found)
+        return Outcome(Verdict.DELIVERED, external_id=found, url=url, result={"task_id": found})
 
     async def read_record(
         self, operation: str, request: Request, external_id: str, result: Mapping[str, str]

@@ -71,6 +71,20 @@ def test_explain_tells_a_delivered_and_a_refused_customers_story(two_days: Playe
     assert "do_not_contact" in two_days.loop.loopctl("explain", refused.entity_id)
 
 
+def test_what_reaches_into_the_past_says_first_what_it_would_do(two_days: PlayedDays) -> None:
+    loop, before = two_days.loop, two_days.loop.status()
+    said = loop.loopctl("prune", "--older-than", "400d", "--dry-run")
+    assert "0 events, 0 actions and 0 attempts would go" in said and "events stay: young" in said
+    assert "too short" in loop.loopctl("prune", "--older-than", "7d", exit_status=1)
+    asked = ("baseline", "act", "--signal", "deal_won", "--limit", "2", "--why", "try")
+    assert "2 events would be planned" in loop.loopctl(*asked, "--dry-run")
+    filled = loop.loopctl(
+        "backfill", "--signal", "customer_churn_risk", "--since", "2000-01-01", "--why", "w", "--dry-run"
+    )
+    assert "0 events would be planned" in filled and "nothing_new_to_do" in filled
+    assert [one["actions"] for one in loop.status()["signals"]] == [one["actions"] for one in before["signals"]]
+
+
 def test_template_syntax_in_the_data_stays_text(two_days: PlayedDays) -> None:
     names = {
         str(event.row.get("customer_name", ""))

@@ -22,10 +22,11 @@ from dagster_project.ledger.claims import claim, release
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.gates import Claim
 from dagster_project.ledger.intake import IntakeReport, take_in
+from dagster_project.ledger.intents import Rendering, write_intents
 from dagster_project.ledger.planning import BoundOperation
 from dagster_project.ledger.retry_policy import RetryPolicy
 from dagster_project.ledger.schema import actions, attempts, audit
-from dagster_project.ledger.settlement import Intent, Rendering, Settled, settle, write_intents
+from dagster_project.ledger.settlement import Intent, Settled, settle
 from dagster_project.ledger.sweep import SweepPolicy
 from dagster_project.ledger.work import WorkItem, ready_ids, ready_work
 from dagster_project.verify.conservation import prove

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from audit_guards import without_guards
 from ledger_bench import Bench, MakeBench, opened, resolved, step
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import Connection, delete, insert, update
 
-from dagster_project.ledger.schema import actions, attempts, audit, builds, events, row_counts
+from dagster_project.ledger.schema import actions, attempts, audit, builds, events, pruned_totals, row_counts
 from dagster_project.verify.conservation import prove
 
 
@@ -35,6 +35,12 @@ def where_delivered() -> object:
 
 
 BREAKAGES: dict[str, Callable[[Connection], object]] = {
+    "the totals say that 0 were pruned": lambda c: c.execute(delete(actions).where(actions.c.step == "call")),
+    "builds say that 0 events were pruned, the totals 3": lambda c: c.execute(
+        insert(pruned_totals).values(
+            signal="customer_churn_risk", unit="event", kind="opened", step="", state="", reason="", n=3
+        )
+    ),
     "2 found": lambda c: c.execute(update(builds).where(builds.c.build_no == 2).values(opened=5)),
     "neither an action nor a reason": lambda c: c.execute(update(events).values(reason="")),
     "and a reason not to plan any": lambda c: c.execute(update(events).values(reason="baseline")),

@@ -19,7 +19,7 @@ from ledger_bench import (
 
 from dagster_project.ledger.claims import release
 from dagster_project.ledger.controls import Person, Selection, approve, discard, reject, replay
-from dagster_project.ledger.settlement import Rendering
+from dagster_project.ledger.intents import Rendering
 
 ADA = Person("ada", "checking the list")
 ORDER = step("order", role="erp", group_by="row.supplier")

@@ -17,8 +17,8 @@ from dagster_project.ledger.controls import (
     replay,
     resume,
 )
+from dagster_project.ledger.intents import Rendering
 from dagster_project.ledger.schema import audit
-from dagster_project.ledger.settlement import Rendering
 
 ADA = Person("ada", "looked at it")
 STEPS = (step("join"), step("tell", role="chat", needs=("join",)))

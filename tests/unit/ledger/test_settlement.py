@@ -22,8 +22,8 @@ from dagster_project.contracts.destination import Outcome, ReasonFor, Verdict
 from dagster_project.ledger.catching_up import refresh_do_not_contact
 from dagster_project.ledger.claims import release
 from dagster_project.ledger.controls import Person, Selection, discard, pause, replay
+from dagster_project.ledger.intents import Rendering
 from dagster_project.ledger.schema import attempts, audit
-from dagster_project.ledger.settlement import Rendering
 
 ADA = Person("ada", "checking the list")
 

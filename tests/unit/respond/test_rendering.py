@@ -10,7 +10,7 @@ from unit.respond.work_samples import context_of, event, post, version_of, work
 
 from dagster_project.contracts.event import SignalEvent
 from dagster_project.contracts.playbook import PlaybookVersion
-from dagster_project.ledger.settlement import Rendering
+from dagster_project.ledger.intents import Rendering
 from dagster_project.ledger.work import StepResult
 from dagster_project.respond.rendering import (
     NEEDS_APPROVAL,

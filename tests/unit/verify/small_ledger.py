@@ -19,8 +19,9 @@ from dagster_project.contracts.vocabulary import Kind, Severity
 from dagster_project.ledger.claims import claim, release
 from dagster_project.ledger.database import Clock, Database, open_database
 from dagster_project.ledger.intake import take_in
+from dagster_project.ledger.intents import Rendering, write_intents
 from dagster_project.ledger.retry_policy import RetryPolicy
-from dagster_project.ledger.settlement import Rendering, Settled, settle, write_intents
+from dagster_project.ledger.settlement import Settled, settle
 from dagster_project.ledger.sweep import SweepPolicy
 from dagster_project.ledger.work import ready_ids, ready_work
 from dagster_project.respond.bindings import bind_roles, operations_of
