@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unit.contracts.prepared_project import prepared_project
 
+from dagster_project.detect.manifest import vars_read
 from dagster_project.detect.thresholds import read_thresholds
 
 
@@ -25,3 +26,14 @@ def test_a_threshold_decides_on_the_signals_that_are_made_from_what_reads_it() -
     assert catalog.readers_of("assumed_lead_time_days") == ["product_low_stock"], "read above the signal only"
     assert catalog.readers_of("default_currency") == ["deal_won", "product_low_stock"]
     assert catalog.readers_of("no_such_threshold") == []
+
+
+def test_every_unit_test_says_which_thresholds_it_is_about() -> None:
+    """One that relied on the repository's value would fail, and hold every build, once another is in force."""
+    manifest, thresholds = prepared_project().manifest(), set(prepared_project().catalog.thresholds)
+    unit_tests = manifest["unit_tests"].values()
+    assert unit_tests
+    for one in unit_tests:
+        read = vars_read([node for node in one["depends_on"]["nodes"] if node.startswith("model.")], manifest)
+        pinned = set((one.get("overrides") or {}).get("vars") or {})
+        assert read & thresholds <= pinned, f"{one['name']} does not say {sorted(read & thresholds - pinned)}"
