@@ -77,7 +77,7 @@ builds = Table(
     Column("ingested_at", Moment, nullable=False),
     Column("handling", String(16), nullable=False),  # planned | baseline
     Column("detail", Text, nullable=False, default=""),  # which guard held what
-    Column("pruned_events", BigInteger, nullable=False, default=0, server_default="0"),  # those that are totals now
+    Column("pruned_events", BigInteger, nullable=False, server_default="0"),  # those that are totals now
     UniqueConstraint("signal", "build_no", name="builds_signal_build_no"),
 )
 

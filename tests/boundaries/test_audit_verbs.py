@@ -42,6 +42,8 @@ def written(tree: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MOVES:
             place = MOVES[node.func.id]
             yield from texts(node.args[place] if len(node.args) > place else None)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "Transition.of" and len(node.args) > 2:
+            yield from texts(node.args[2])
 
 
 def test_the_list_of_verbs_is_what_is_written() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from isolation_bench import HOOK, IsolationBench, Parcel
 from sqlalchemy import select, update
 
-from dagster_project.ledger.schema import actions, audit, destinations, requests
+from dagster_project.ledger.schema import audit, destinations, requests
 from dagster_project.sandbox.server import SandboxServer
 
 MakeBench = Callable[..., IsolationBench]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from unit.contracts.spec_samples import PLAYBOOK_YAML, SIGNAL_YML
 
 from dagster_project.contracts.catalog import Catalog, Problem
 from dagster_project.prepare import compile_catalog
+from dagster_project.settings import PROJECT_ROOT
 
 FOLDER = "models/signals/finance"
 
@@ -41,6 +43,7 @@ def compiled(folder: Path, playbooks: Mapping[str, str | bytes], *signals: str, 
     nodes = {key: node for key, node in manifest["nodes"].items() if "signals" not in node["fqn"][:-1]}
     (folder / FOLDER).mkdir(parents=True)
     (folder / "playbooks").mkdir()
+    shutil.copy(PROJECT_ROOT / "dbt_signals" / "dbt_project.yml", folder)
     for text in signals:
         (model,) = yaml.safe_load(text)["models"]
         (folder / FOLDER / f"{model['name']}.yml").write_text(text, encoding="utf-8")

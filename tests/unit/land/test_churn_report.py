@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,5 +52,6 @@ def test_tenths_hold_everybody_in_rising_order(pairs: list[tuple[float, bool]]) 
     sizes = [tenth.customers for tenth in tenths]
     assert sum(sizes) == len(pairs)
     assert max(sizes) - min(sizes) <= 1
-    assert [tenth.predicted for tenth in tenths] == sorted(tenth.predicted for tenth in tenths)
+    for lower, higher in pairwise(tenths):
+        assert lower.predicted <= higher.predicted * (1 + 1e-12)  # a mean of equal scores may differ in its last digit
     assert sum(tenth.observed * tenth.customers for tenth in tenths) == pytest.approx(sum(left for _, left in pairs))

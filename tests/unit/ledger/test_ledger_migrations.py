@@ -244,6 +244,10 @@ def open_folder_of(url: str) -> None:
 def row_of(table: Table, **values: object) -> dict[str, object]:
     """A row with something harmless in every column that must have a value."""
     harmless = {String: "x", Text: "x", BigInteger: 1, Integer: 1, Boolean: False, Moment: utc_now()}
-    needed = {column.name: harmless[type(column.type)] for column in table.columns if not column.nullable}
+    needed = {
+        column.name: harmless[type(column.type)]
+        for column in table.columns
+        if not column.nullable and column.server_default is None
+    }
     without_reason = {"reason": ""} if "reason" in table.c else {}
     return needed | without_reason | values
