@@ -176,8 +176,13 @@ class WhyWaiting:
     def __init__(self, connection: Connection, declared: Mapping[str, Any], now: datetime) -> None:
         self._now = now
         self._blocked = blocked_destinations(connection, now)
-        paused: set[str] = set(connection.execute(select(pauses.c.subject)).scalars())
-        self._paused = {name for name in declared if paused & set(pause_subjects(name))}
+        paused = {row.subject: row for row in connection.execute(select(pauses))}
+        self._paused = {name for name in declared if paused.keys() & set(pause_subjects(name))}
+        self._paused_destinations = {
+            subject.removeprefix("destination:"): f"is paused by {row.by}: {row.why}"
+            for subject, row in paused.items()
+            if subject.startswith("destination:")
+        }
         self._shadowed = {name for name, mode in declared.items() if mode_of(connection, name, mode) == "shadow"}
 
     def __call__(self, row: Row[Any]) -> str:
@@ -190,7 +195,7 @@ class WhyWaiting:
         if row.signal in self._shadowed:
             return "the signal is in shadow"
         if row.destination in self._blocked:
-            return f"{row.destination} takes nothing now"
+            return f"{row.destination} {self._paused_destinations.get(row.destination, 'takes nothing now')}"
         if row.due_at > self._now:
             return "tried again when it is due"
         if row.lease_until is not None and row.lease_until > self._now:

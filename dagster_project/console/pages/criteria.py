@@ -21,7 +21,7 @@ LONGEST_VALUE = 100
 DEEDS = {
     "proposed": "proposed",
     "in_force": "put into force",
-    "superseded": "was put into force, and followed by another",
+    "superseded": "put into force",
     "refused": "refused",
     "rolled_back": "taken back",
 }

@@ -76,6 +76,9 @@ def show_one(visit: Visit) -> Response:
         version=signal.version.content_hash(),
         criteria=_criteria(visit, signal),
         late=late,
+        late_elsewhere=[
+            one for one in figures.values() if one.late_count and one.name != name and visit.sees(one.name)
+        ],
         thresholds=[one for one in thresholds if name in one.readers],
         may_pause=visit.may(Right.PAUSE, name),
         may_go_live=visit.may(Right.GO_LIVE, name),

@@ -68,6 +68,27 @@ def test_late_work_says_what_stands_in_its_way(ledger: SmallLedger, developer: B
     assert "2 late or failed: why" in developer.get("/").text
 
 
+def test_work_that_a_paused_destination_keeps_says_who_paused_it_and_why(
+    ledger: SmallLedger, developer: Browser
+) -> None:
+    ledger.build(1)
+    ledger.build(2, "c1")
+    pause(ledger.database, "destination:hubspot", Person("ada", "maintenance"))
+    ledger.now += PROMISED + timedelta(minutes=5)
+    assert f"<b>{FIRST_STEP}</b> hubspot is paused by ada: maintenance" in late_row(developer, "c1")
+    assert "hubspot is paused by ada: maintenance" in developer.get("/queues/waiting?kind=due").text
+
+
+def test_the_page_of_another_signal_leads_on_to_what_is_late_here(ledger: SmallLedger, developer: Browser) -> None:
+    ledger.build(1)
+    ledger.build(2, "c1")
+    link = f'<a href="/signals/{SIGNAL}#late">1 late or failed of {SIGNAL}</a>'
+    assert link not in developer.get("/signals/deal_won").text
+    ledger.now += PROMISED + timedelta(minutes=5)
+    assert link in developer.get("/signals/deal_won").text
+    assert link not in developer.get(f"/signals/{SIGNAL}").text
+
+
 def test_work_that_was_done_late_says_what_took_so_long(ledger: SmallLedger, developer: Browser) -> None:
     ledger.build(1)
     ledger.build(2, "slow")
