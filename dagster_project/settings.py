@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from dagster_project.contracts.destination import SandboxAddress
@@ -141,6 +141,12 @@ class Settings(BaseSettings):
         if self.ledger_url is not None:
             return self.ledger_url.get_secret_value()
         return f"sqlite:///{self.state_dir / 'ledger.sqlite'}"
+
+    @field_validator("state_dir", "dbt_project_dir", "playbooks_dir")
+    @classmethod
+    def _whole_path(cls, path: Path) -> Path:
+        """One place has one name, from wherever a command is called: prepared files are told apart by it."""
+        return path.absolute()
 
     @property
     def sensor_ticks_every(self) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from dagster_project.contracts.catalog import Catalog
-from dagster_project.ledger.criteria import IN_FORCE, PROPOSED, versions
+from dagster_project.ledger.criteria import IN_FORCE, PROPOSED, SUPERSEDED, versions
 from dagster_project.ledger.schema import builds
 
 BUILDS_LOOKED_AT = 400  # of each signal
@@ -55,6 +55,13 @@ class Threshold:
     @property
     def is_drifted(self) -> bool:
         return self.in_force is not None and (not self.is_known or self.in_force.value != self.default)
+
+    def value_before(self, version: Version) -> Any:
+        """What held, or holds, without this version."""
+        accepted = (IN_FORCE, SUPERSEDED)
+        earlier = (one for one in self.versions if one.number < version.number and one.state in accepted)
+        found = next(earlier, None)
+        return self.default if found is None else found.value
 
     @property
     def proposals(self) -> tuple[Version, ...]:

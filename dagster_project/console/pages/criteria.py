@@ -36,6 +36,7 @@ def show_all(visit: Visit) -> Response:
         area="criteria",
         thresholds=sorted(found, key=lambda one: (not one.proposals, not one.is_drifted)),
         changes=newest_changes(found),
+        by_name={one.name: one for one in found},
         deeds=DEEDS,
     )
 

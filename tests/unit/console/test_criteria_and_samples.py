@@ -60,12 +60,22 @@ def test_a_change_is_seen_proposed_accepted_by_another_and_taken_back(ledger: Sm
     assert values_in_force(ledger.database) == {THRESHOLD: 0.8}
     everywhere = abe.get("/criteria").text
     assert "differs" in everywhere and "put into force by <b>abe</b>" in everywhere
+    assert '<span class="soft">0.85 to</span> <b>0.8</b>' in everywhere and "proposed by <b>eddie</b>" in everywhere
     assert "In force is 0.8 (version 1); the repository says 0.85" in abe.get(f"/criteria/{THRESHOLD}").text
     assert "by <b>abe</b>" in abe.get(f"/signals/{SIGNAL}").text
 
     assert abe.deed("/criteria-roll-back", name=THRESHOLD).status == 303
     assert values_in_force(ledger.database) == {}
     assert "Taken back by <b>abe</b>" in abe.get("/criteria").text
+
+
+def test_each_change_says_from_what(ledger: SmallLedger, developer: Browser) -> None:
+    for value in (0.8, 0.7):
+        accept(ledger.database, THRESHOLD, propose(ledger.database, THRESHOLD, value, {}, ANN), BOB)
+    propose(ledger.database, THRESHOLD, 0.75, {}, ANN)
+    shown = developer.get("/criteria").text
+    for before, after in ((0.85, 0.8), (0.8, 0.7), (0.7, 0.75)):
+        assert f'<span class="soft">{before} to</span> <b>{after}</b>' in shown
 
 
 def test_nobody_accepts_their_own_proposal(ledger: SmallLedger, sign_in: SignIn) -> None:
