@@ -36,7 +36,7 @@ class RestartableServer:
         self.start()
 
     def start(self) -> None:
-        self.process = server_parts._start(self.binaries, self.folder, self.server)
+        self.process = server_parts._start(self.binaries, self.folder, self.server, is_durable=True)
         server_parts._wait_until_ready(self.binaries, self.process, self.folder, self.server)
 
     def stop(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from warehouse_kits import Kit
 
 from dagster_project.contracts.catalog import Catalog
 from dagster_project.contracts.warehouse import WarehouseTarget
-from dagster_project.detect.sensors import build_sensor
+from dagster_project.detect import lookout
+from dagster_project.detect.lookout import Lookout
+from dagster_project.detect.sensors import Capacity, build_sensor
 from dagster_project.ledger.catching_up import catch_up
 from dagster_project.ledger.database import Database, open_database
 from dagster_project.ledger.intake import known_builds
@@ -52,7 +55,7 @@ class Watch:
         self.catalog = catalog_of(self.kit)
         signal = self.catalog.signals[SIGNAL]
         self._operations = operations_of(signal.version, bind_roles(settings_of(Path("state"))))
-        self.sensor = build_sensor(signal, act, self, 100, 3, 30, True)
+        self.sensor = build_sensor(signal, act, self, Capacity(100, 3, 300, Lookout(3, 0)), 30, True)
 
     def catch_up(self, signal: str) -> Sequence[str]:
         reports = catch_up(self.database, self.target, self.catalog, signal, self._operations, largest_build=1000)
@@ -60,6 +63,15 @@ class Watch:
 
     def due(self, signal: str) -> int:
         return 0
+
+    def most_severe(self, signal: str) -> int:
+        return 0
+
+    def gone(self, run_ids: Collection[str]) -> set[str]:
+        return set()
+
+    def watching(self, signal: str) -> AbstractContextManager[lookout.Watch | None]:
+        return nullcontext(None)
 
     def tick(self, instance: DagsterInstance) -> str:
         """One evaluation; the reason why it asked for no run."""
