@@ -34,7 +34,7 @@ lint: $(VENV)/installed-test
 	$(BIN)/mypy
 
 # Two workers; tests that share what they play through stay together, and the longest begin first (tests/conftest.py).
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 test: lint  ## everything under 20 minutes on two cores
 	$(PYTEST) -m "not long"

@@ -58,7 +58,7 @@ def test_from_the_overview_to_who_changed_the_threshold_in_one_click(chromium: A
     page.goto(served.url)
     page.get_by_role("link", name="Criteria", exact=True).click()
     told = page.get_by_role("row").filter(has_text="churn_high").first.inner_text()
-    assert "bob" in told and "fewer false alarms" in told
+    assert "Put into force by bob" in told and "proposed by eddie: more reach" in told
     page.close()
 
 

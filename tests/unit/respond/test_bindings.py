@@ -167,9 +167,10 @@ def test_no_value_is_shown_by_settings_that_cannot_be_parsed(monkeypatch: pytest
 
 def test_paths_follow_the_state_folder() -> None:
     settings = settings_of(Path("elsewhere"))
-    assert settings.duckdb_file == Path("elsewhere/warehouse.duckdb")
-    assert settings.ledger_address == "sqlite:///elsewhere/ledger.sqlite"
-    assert settings.dbt_environment()["LOOP_DUCKDB_PATH"] == str(Path("elsewhere/warehouse.duckdb"))
+    whole = Path("elsewhere").absolute()  # one folder has one name, however it is written
+    assert settings.duckdb_file == whole / "warehouse.duckdb"
+    assert settings.ledger_address == f"sqlite:///{whole}/ledger.sqlite"
+    assert settings.dbt_environment()["LOOP_DUCKDB_PATH"] == str(whole / "warehouse.duckdb")
 
 
 def test_a_warehouse_that_the_dagster_side_cannot_read_says_so() -> None:
