@@ -19,6 +19,7 @@ from dagster_project.ledger.schema import IN_QUEUE, IS_DUE_KIND, actions, pauses
 QUEUES = ("held", "dead", "waiting", "suppressed")
 PAGE_ROWS = 50
 COUNTED_UP_TO = 10_000  # more than that is told as `10,000+`
+WAITING_COUNTED_UP_TO = 1_000  # of these each row has to be looked at, three times for a page
 MOST_CAUSES = 200
 CHUNK_IDS = 5000
 
@@ -239,6 +240,6 @@ def read_waiting(connection: Connection, wanted: Waiting) -> tuple[Sequence[Row[
 
 def count_waiting(connection: Connection, wanted: Waiting) -> tuple[int, bool]:
     """How many, and whether there are more than were counted."""
-    some = select(A.action_id).where(*wanted.conditions(), IS_DUE_KIND).limit(COUNTED_UP_TO + 1)
+    some = select(A.action_id).where(*wanted.conditions(), IS_DUE_KIND).limit(WAITING_COUNTED_UP_TO + 1)
     count = connection.execute(select(func.count()).select_from(some.subquery())).scalar_one()
-    return min(count, COUNTED_UP_TO), count > COUNTED_UP_TO
+    return min(count, WAITING_COUNTED_UP_TO), count > WAITING_COUNTED_UP_TO
