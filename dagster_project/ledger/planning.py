@@ -88,7 +88,7 @@ def plan_build(
             actions += planned
         else:
             unplanned[event.event_id] = reason or "no_step_applies"
-    return Plan(actions=(*actions, *_groups_of(actions)), unplanned=unplanned, guards=guards)
+    return Plan(actions=(*actions, *groups_of(actions)), unplanned=unplanned, guards=guards)
 
 
 def exceeded_guards(build: Build, spec: SignalSpec) -> dict[Kind, str]:
@@ -208,7 +208,7 @@ def _is_to_be_asked(action: PlannedAction) -> bool:
     return action.state is ActionState.HELD and action.reason == RESTORED_LEDGER
 
 
-def _groups_of(actions: Sequence[PlannedAction]) -> list[PlannedAction]:
+def groups_of(actions: Sequence[PlannedAction]) -> list[PlannedAction]:
     """One row for each group, in the state its members are in, as severe as its most severe member."""
     members: dict[str, list[PlannedAction]] = {}
     for action in actions:

@@ -25,7 +25,7 @@ from dagster_project.ledger.database import Database
 from dagster_project.ledger.erasure import ERASED_JSON
 from dagster_project.ledger.intake import action_row, insert_version, read_facts
 from dagster_project.ledger.modes import mode_of
-from dagster_project.ledger.planning import BoundOperation, PlannedAction, plan_build
+from dagster_project.ledger.planning import BoundOperation, PlannedAction, groups_of, plan_build
 from dagster_project.ledger.readiness import refresh_groups, refresh_lanes
 from dagster_project.ledger.row_counts import Counted, Subject, add_counts, counted_action
 from dagster_project.ledger.schema import actions, builds, events
@@ -261,25 +261,7 @@ def _not_done_yet(planned: Sequence[PlannedAction], existing: Mapping[str, Row[A
         changes = before is None or (was_left and action.state is not ActionState.SUPPRESSED)
         if changes:
             kept.append(action)
-    return [*kept, *_groups(kept)]
-
-
-def _groups(kept: Sequence[PlannedAction]) -> list[PlannedAction]:
-    members: dict[str, list[PlannedAction]] = {}
-    for action in kept:
-        if action.group_id is not None:
-            members.setdefault(action.group_id, []).append(action)
-    return [
-        replace(
-            max(group, key=lambda one: one.severity_rank),
-            action_id=group_id,
-            event=None,
-            group_id=None,
-            contact_id=None,
-            is_ready=False,
-        )
-        for group_id, group in members.items()
-    ]
+    return [*kept, *groups_of(kept)]
 
 
 # --- how it is written

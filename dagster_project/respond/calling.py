@@ -93,12 +93,24 @@ class Way:
 
 
 async def make_calls(chunk: Chunk, way: Way) -> None:
-    """Makes the calls of a chunk, in order, at most `in_flight_calls` under way at once; each keeps its outcome."""
+    """Makes the calls of a chunk, in order, at most `in_flight_calls` under way at once; each keeps its outcome.
+
+    When it returns or raises, nothing of it runs any more: what has not begun by then never begins. So the chunk's
+    outcomes are final, and what they call not begun may be given to another run.
+    """
     for name, count in chunk.destinations.items():
         way.pacers[name].expect(count)
     waiting = iter(chunk.calls)
-    workers = min(way.in_flight_calls, len(chunk.calls))
-    await asyncio.gather(*(_make_each(waiting, chunk, way) for _ in range(workers)))
+    workers = [
+        asyncio.create_task(_make_each(waiting, chunk, way)) for _ in range(min(way.in_flight_calls, len(chunk.calls)))
+    ]
+    try:
+        # The first error, or the end of the run, ends them all; a worker left alone would go on calling.
+        await asyncio.gather(*workers)
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
 
 
 async def _make_each(waiting: Iterator[Call], chunk: Chunk, way: Way) -> None:

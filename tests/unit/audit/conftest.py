@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from audit_guards import without_guards
+from postgres_ledger import emptied_postgres
 from postgres_server import PostgresServer
 
 from dagster_project.contracts.playbook import Step
 from dagster_project.ledger.database import Database, open_database
-from dagster_project.ledger.schema import metadata
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))  # ledger_bench lives with the ledger's own tests
 
@@ -36,11 +35,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> It
     if request.param == "sqlite":
         ledger = open_database(f"sqlite:///{tmp_path / 'ledger.sqlite'}", clock)
     else:
-        ledger = Database(request.getfixturevalue("postgres_audit_url"), clock)
-        with ledger.writing() as connection:
-            without_guards(connection)
-            names = ", ".join(table.name for table in metadata.sorted_tables)
-            connection.exec_driver_sql(f"truncate {names} restart identity")
+        ledger = emptied_postgres(request.getfixturevalue("postgres_audit_url"), clock)
     yield ledger
     ledger.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from interleaving import interleaved
 from ledger_bench import DELIVERED, FAILED, REJECTED, Bench, Clock, opened, resolved, signal_of, step
+from sqlalchemy import select
 
 from dagster_project.contracts.destination import Outcome, ReasonFor, Verdict
 from dagster_project.contracts.playbook import Step
@@ -12,6 +13,7 @@ from dagster_project.ledger.catching_up import refresh_do_not_contact
 from dagster_project.ledger.controls import Person, Selection, approve, pause, reject, replay
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.destination_state import CircuitPolicy, news_from, record_news
+from dagster_project.ledger.schema import audit, destinations, pauses
 
 ADA = Person("ada", "seen")
 
@@ -177,6 +179,11 @@ def test_two_runs_that_learn_of_a_destination_at_once_both_record_it(postgres: D
         lambda other: record_news(other, "hubspot", down, policy),
     )
 
+    with postgres.reading() as connection:
+        (known,) = connection.execute(select(destinations)).all()
+    assert known.failures == 2, "neither run's news was lost"
+    assert known.open_until is not None
+
 
 def test_two_runs_whose_credentials_are_refused_at_once_pause_the_destination_once(postgres: Database) -> None:
     policy = CircuitPolicy(opens_after=2, base_seconds=30.0, cap_seconds=60.0)
@@ -187,6 +194,11 @@ def test_two_runs_whose_credentials_are_refused_at_once_pause_the_destination_on
         lambda: record_news(postgres, "hubspot", refused, policy),
         lambda other: record_news(other, "hubspot", refused, policy),
     )
+
+    with postgres.reading() as connection:
+        assert connection.execute(select(pauses.c.subject)).scalars().all() == ["destination:hubspot"]
+        told = connection.execute(select(audit.c.verb).where(audit.c.verb == "paused")).scalars().all()
+    assert told == ["paused"]
 
 
 def test_two_sensors_that_read_the_same_list_at_once_both_go_on(postgres: Database, clock: Clock) -> None:
