@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 SQLITE_BUSY_SECONDS = 30
 VERSION_TABLE = "ledger_version"
-NEWEST_VERSION = "0007"  # the newest migration; a test holds it to the files
+NEWEST_VERSION = "0008"  # the newest migration; a test holds it to the files
 TRANSACTION_TRIES = 6
 # PostgreSQL: serialization_failure and deadlock_detected; the transaction did nothing and may be run again.
 RETRIED_SQLSTATES = frozenset({"40001", "40P01"})

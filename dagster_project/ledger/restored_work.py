@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, TextClause, select, update
 
 from dagster_project.contracts.destination import IdempotencyClass, Outcome, Verdict
 from dagster_project.contracts.vocabulary import ActionState, Kind
@@ -14,7 +14,7 @@ from dagster_project.ledger.database import Database
 from dagster_project.ledger.planning import RESTORED_LEDGER
 from dagster_project.ledger.readiness import load_versions, step_of
 from dagster_project.ledger.retry_policy import Consequence
-from dagster_project.ledger.schema import actions, events
+from dagster_project.ledger.schema import IN_QUEUE, actions, events
 from dagster_project.ledger.settlement import settle_reconciled
 from dagster_project.ledger.transitions import Transition, apply_transitions, chunks
 from dagster_project.ledger.work import ReadyWork, WorkItem, load_work
@@ -36,12 +36,12 @@ def restored_work(database: Database, signal: str, limit: int, besides: Sequence
         return load_work(connection, connection.execute(query).all())
 
 
-def to_be_asked(signal: str, now: datetime) -> list[ColumnElement[bool]]:
+def to_be_asked(signal: str, now: datetime) -> list[ColumnElement[bool] | TextClause]:
     return [
+        IN_QUEUE,
         actions.c.signal == signal,
         actions.c.state == ActionState.HELD.value,
         actions.c.reason == RESTORED_LEDGER,
-        actions.c.group_id.is_(None),
         actions.c.is_ready,
         actions.c.due_at <= now,
     ]

@@ -162,7 +162,12 @@ actions = Table(
     Column("url", Text),
     Column("result_json", Text),
     Index("actions_event", "event_id"),
-    Index("actions_group", "group_id"),
+    Index(  # members only: most actions have no group, and a planner with old statistics would look for null in it
+        "actions_group",
+        "group_id",
+        sqlite_where=text("group_id is not null"),
+        postgresql_where=text("group_id is not null"),
+    ),
     # what became of a build's required steps, without a look at the rows
     Index("actions_build", "build_id", "is_required", "event_id", "state", "settled_at"),
     Index("actions_lane", "signal", "entity_id", "state"),

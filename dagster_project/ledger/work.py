@@ -110,7 +110,7 @@ def _ready(now: datetime) -> list[ColumnElement[bool]]:
     return [
         actions.c.state == "waiting",
         actions.c.is_ready,
-        func.coalesce(actions.c.group_id, "") == "",  # as `is_held_by`: served by no index, for most rows have no group
+        actions.c.group_id.is_(None),
         actions.c.due_at <= now,
     ]
 

@@ -14,7 +14,7 @@ from dagster_project.ledger.database import Database
 from dagster_project.ledger.incidents import RESOLVED, Condition, Incident
 from dagster_project.ledger.planning import RESTORED_LEDGER
 from dagster_project.ledger.restoring import gap_began_at
-from dagster_project.ledger.schema import IN_QUEUE, actions, destinations, pauses
+from dagster_project.ledger.schema import IN_QUEUE, actions, destinations, pauses, row_counts
 from dagster_project.verify.audit_trail import TrailReport
 from dagster_project.verify.sla import judge, read_timings
 
@@ -88,7 +88,9 @@ def _work_conditions(connection: Connection, signal: CatalogSignal, held_before:
 
 
 def _restored_conditions(connection: Connection) -> Iterator[Condition]:
-    unaccounted = (actions.c.state == "held", actions.c.reason == RESTORED_LEDGER, actions.c.group_id.is_(None))
+    held = (row_counts.c.state == "held", row_counts.c.reason == RESTORED_LEDGER, row_counts.c.row_count > 0)
+    concerned = actions.c.signal.in_(select(row_counts.c.signal).where(*held))
+    unaccounted = (IN_QUEUE, actions.c.state == "held", actions.c.reason == RESTORED_LEDGER, concerned)
     if count := connection.execute(select(func.count()).select_from(actions).where(*unaccounted)).scalar_one():
         since = gap_began_at(connection)
         backup = f" of {since:%Y-%m-%d %H:%M} UTC" if since else ""

@@ -37,7 +37,7 @@ def held_lines(
         rows = connection.execute(
             select(actions, requests.c.arguments_json)
             .outerjoin(requests, requests.c.action_id == actions.c.action_id)
-            .where(actions.c.state == "held", actions.c.group_id.is_(None), *where)
+            .where(IN_QUEUE, actions.c.state == "held", *where)
             .order_by(actions.c.planned_at)
         ).all()
     for row in rows:
@@ -57,7 +57,7 @@ def personal_held(database: Database, catalog: Catalog, selection: Selection | N
         query = select(actions.c.action_id, actions.c.signal, actions.c.step).join(
             requests, requests.c.action_id == actions.c.action_id
         )
-        for row in connection.execute(query.where(actions.c.state == "held", actions.c.group_id.is_(None), *where)):
+        for row in connection.execute(query.where(IN_QUEUE, actions.c.state == "held", *where)):
             if catalog.may_hold_personal_data(row.signal, row.step):
                 found.setdefault(row.signal, []).append(row.action_id)
     return found
