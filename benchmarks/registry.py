@@ -15,6 +15,7 @@ from pathlib import Path
 
 import beside_peers
 import scale_cases
+import service_cases
 from console_pages import console
 from isolation import isolation
 from parallel_runs import parallel
@@ -65,8 +66,12 @@ CASES = (
     Case("isolation", "Rows that fail beside rows that do not", isolation, {"actions": 40, "runs": 1}),
     Case("run_memory", "Memory of an action run", run_memory, {"backlogs": "50,200", "runs": 1}, is_quick=False),
     Case("parallel", "Several runs at once", parallel, {"actions": 40, "processes": "1,2", "runs": 1}, is_quick=False),
+    Case("rate", "A rate that several runs share", service_cases.rate,
+         {"runs": 2, "limit": 20, "seconds": 2.0, "repeats": 1}, is_quick=False),
+    Case("prompt", "Commit to delivered", service_cases.prompt,
+         {"events": 1, "setups": "shipped", "is_with_build": False}, is_quick=False),
     Case("ledger", "The ledger as it grows", scale_cases.ledger,
-         {"sizes": "60,120", "ledgers": "sqlite", "repeats": 1}, full={"sizes": "10000,1000000"}),
+         {"sizes": "60,120", "ledgers": "sqlite", "repeats": 1}),
     Case("capture", "Event capture as it grows", scale_cases.capture,
          {"entities": 2000, "flagged": 800, "rounds": 1, "year_entities": 2000, "year_flagged": 800, "builds": 3},
          is_quick=False, full={"entities": 10_000_000, "flagged": 100_000, "builds": 365}),

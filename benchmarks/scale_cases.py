@@ -13,7 +13,9 @@ FLAT = 1.2  # growth that still counts as none
 PROMPT = ("tick", "claim of 100", "status")
 
 
-def ledger(say: Say, sizes: str = "10000,100000", ledgers: str = "sqlite,postgres", repeats: int = 20) -> Report:
+def ledger(
+    say: Say, sizes: str = "10000,100000,1000000", ledgers: str = "sqlite,postgres", repeats: int = 20
+) -> Report:
     """The loop's own questions to a ledger of different sizes.
 
     Parameters: numbers of events, three actions each; which ledgers; how often each question is asked.
