@@ -215,8 +215,8 @@ def main() -> None:
         lines.append(line(played))
         is_well = is_well and played.is_well
         print(lines[-1], flush=True)
-    if chosen.write:
-        _write(chosen.write, lines)
+        if chosen.write:
+            _write(chosen.write, lines)  # after each, for an hour is long
     sys.exit(0 if is_well else 1)
 
 
