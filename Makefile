@@ -48,9 +48,8 @@ chaos: $(VENV)/installed-test  ## kills at random moments while five days play, 
 
 CASES :=
 SIZES :=
-FULL :=
-bench: $(VENV)/installed-test  ## all benchmarks, or CASES="delivery batch"; SIZES="delivery.actions=2000", or FULL=1; writes docs/benchmarks.md
-	$(BIN)/python benchmarks/run_all.py $(CASES) $(if $(FULL),--full) $(foreach size,$(SIZES),--size $(size))
+bench: $(VENV)/installed-test  ## all benchmarks, or CASES="delivery batch"; SIZES="delivery.actions=2000"; writes docs/benchmarks.md
+	$(BIN)/python benchmarks/run_all.py $(CASES) $(foreach size,$(SIZES),--size $(size))
 
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 

@@ -35,7 +35,6 @@ class Case:
     measure: Callable[..., Report]
     tiny: Mapping[str, Size] = field(default_factory=dict)
     is_quick: bool = True  # tiny, it takes a few seconds: the daily tests run it
-    full: Mapping[str, Size] = field(default_factory=dict)  # sizes for a night, where the shipped ones are smaller
 
     def defaults(self) -> dict[str, Size]:
         """The sizes as shipped."""
@@ -75,7 +74,7 @@ CASES = (
          {"sizes": "60,120", "ledgers": "sqlite", "repeats": 1}),
     Case("capture", "Event capture as it grows", scale_cases.capture,
          {"entities": 2000, "flagged": 800, "rounds": 1, "year_entities": 2000, "year_flagged": 800, "builds": 3},
-         is_quick=False, full={"entities": 10_000_000, "flagged": 100_000, "builds": 365}),
+         is_quick=False),
     Case("start_up", "Start-up", start_up, {"runs": 1}, is_quick=False),
     Case("console", "Pages of the console", console, {"actions": 4000, "repeats": 1}),
 )  # fmt: skip

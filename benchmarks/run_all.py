@@ -1,6 +1,6 @@
 """Runs benchmark cases and writes docs/benchmarks.md from what each of them found last.
 
-    python benchmarks/run_all.py [CASE ...] [--size CASE.NAME=VALUE ...] [--tiny | --full] [--folder FOLDER] [--list]
+    python benchmarks/run_all.py [CASE ...] [--size CASE.NAME=VALUE ...] [--tiny] [--folder FOLDER] [--list]
 
 Results are kept as JSON in benchmarks/results, one file a case, so that a page that was made in parts is whole. What is
 to be said about a case's numbers, above all about a target that is missed, stands in benchmarks/remarks/CASE.md. Exit
@@ -91,7 +91,7 @@ def _told(sizes: dict[str, Size]) -> str:
 def sizes_of(case: Case, scale: Mapping[str, Size], given: Sequence[str]) -> dict[str, Size]:
     """The case's sizes in the type of their defaults.
 
-    Parameters: the case; its tiny or its full sizes, or none; what was given on the command line as CASE.NAME=VALUE.
+    Parameters: the case; its tiny sizes, or none; what was given on the command line as CASE.NAME=VALUE.
     """
     sizes = case.defaults() | dict(scale)
     for one in given:
@@ -110,7 +110,6 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", metavar="CASE", help="all of them if left out")
     parser.add_argument("--size", action="append", default=[], metavar="CASE.NAME=VALUE")
     parser.add_argument("--tiny", action="store_true", help="sizes that only show that the cases run")
-    parser.add_argument("--full", action="store_true", help="the largest sizes, for a night")
     parser.add_argument("--folder", type=Path, default=PROJECT, help="where results, plots and the page go")
     parser.add_argument("--list", action="store_true", help="show the cases with their sizes")
     chosen = parser.parse_args()
@@ -120,7 +119,7 @@ def main() -> None:
     if chosen.list:
         print("\n".join(f"{case.name}: {_told(case.defaults())}" for case in cases))
         return
-    scales = {case.name: case.tiny if chosen.tiny else case.full if chosen.full else {} for case in cases}
+    scales = {case.name: case.tiny if chosen.tiny else {} for case in cases}
     sizes = {case.name: sizes_of(case, scales[case.name], chosen.size) for case in cases}
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     _end_servers_on_the_way_out()

@@ -18,7 +18,7 @@ DEFINITIONS = Path(__file__).with_name("action_run_definitions.py")
 LIMIT_MB = 250.0
 
 
-def run_memory(say: Say, backlogs: str = "1000,10000,100000,1000000", runs: int = 2) -> Report:
+def run_memory(say: Say, backlogs: str = "1000,10000,100000,1000000", runs: int = 1) -> Report:
     """Each run claims what it claims by the shipped settings, from a ledger (SQLite) with so much due work.
 
     Parameters: the backlogs, from small to large; runs at each.

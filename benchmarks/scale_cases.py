@@ -41,12 +41,12 @@ def ledger(
 
 def capture(
     say: Say,
-    entities: int = 1_000_000,
-    flagged: int = 50_000,
+    entities: int = 10_000_000,
+    flagged: int = 100_000,
     rounds: int = 3,
     year_entities: int = 50_000,
     year_flagged: int = 10_000,
-    builds: int = 30,
+    builds: int = 365,
     warehouse: str = "duckdb",
 ) -> Report:
     """The event capture in a dbt build of one signal, on many entities, and after many builds.
