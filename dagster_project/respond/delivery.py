@@ -24,9 +24,10 @@ from dagster_project.contracts.destination import Destination, IdempotencyClass,
 from dagster_project.contracts.playbook import PlaybookVersion, Step
 from dagster_project.contracts.warehouse import WarehouseTarget
 from dagster_project.crash_points import reach
+from dagster_project.ledger.blame import Patience
 from dagster_project.ledger.claims import renew
 from dagster_project.ledger.database import Database
-from dagster_project.ledger.destination_state import CircuitPolicy, news_from, record_news
+from dagster_project.ledger.destination_state import CircuitPolicy, news_from, on_trial, record_news
 from dagster_project.ledger.gates import Claim, closed_ways
 from dagster_project.ledger.intents import LEASE_USED, Rendering, write_intents
 from dagster_project.ledger.pacing import take_places
@@ -130,19 +131,36 @@ def _intend(workshop: Workshop, work: ReadyWork, report: DeliveryReport) -> Chun
 async def _send(workshop: Workshop, chunk: Chunk, pacers: Mapping[str, Pacer], report: DeliveryReport) -> None:
     """Makes the calls of a chunk and records what came of them."""
     watch = asyncio.create_task(_watch_while_sending(workshop, chunk))
-    now, policy = workshop.database.now, workshop.policy
     try:
-        await make_calls(chunk, Way(policy.in_flight_calls, pacers, lambda: now() < chunk.leased_until))
+        # What an earlier chunk has shown of a destination holds for this one.
+        await _stop_what_is_closed(workshop, chunk, set(chunk.destinations))
+        chunk.on_trial = on_trial(workshop.database, set(chunk.destinations), workshop.policy.circuit)
+        await make_calls(chunk, _way(workshop, chunk, pacers))
     finally:
         # Also on the way out of a run that is being ended: what was answered is known and must not become unknown, and
         # what was not begun has had no effect.
         watch.cancel()
+        policy = workshop.policy
+        chunk.blame(_patience(policy))
         settled = chunk.outcomes()
         report.calls += chunk.calls_made
         report.add(settle(workshop.database, workshop.claim, settled, policy.retry, policy.random))
         reach("outcome_written")
         _tell_destinations(workshop, chunk)
         reach("batch_settled")
+
+
+def _way(workshop: Workshop, chunk: Chunk, pacers: Mapping[str, Pacer]) -> Way:
+    now, policy = workshop.database.now, workshop.policy
+    return Way(
+        pacers=pacers,
+        is_leased=lambda: now() < chunk.leased_until,
+        patience=_patience(policy),
+    )
+
+
+def _patience(policy: DeliveryPolicy) -> Patience:
+    return Patience(policy.circuit.opens_after, policy.in_flight_calls)
 
 
 def chunk_size(destinations: Collection[Destination], lease_within: timedelta) -> int:
@@ -249,11 +267,9 @@ def _surely_leased_until(workshop: Workshop, now: datetime) -> datetime:
 
 def _tell_destinations(workshop: Workshop, chunk: Chunk) -> None:
     """What calls came to, in the order of their answers; what was never called says nothing about anybody."""
-    by_destination: dict[str, list[Outcome]] = {}
-    for one in chunk.answered:
-        by_destination.setdefault(one.intent.destination, []).append(one.outcome)
-    for name, outcomes in by_destination.items():
-        record_news(workshop.database, name, news_from(outcomes), workshop.policy.circuit)
+    for name, calls in chunk.answers().items():
+        news = news_from([call.answer for call in calls])
+        record_news(workshop.database, name, news, workshop.policy.circuit)
 
 
 def _batches(workshop: Workshop, intents: Sequence[Intent], items: Mapping[str, WorkItem]) -> list[list[Intent]]:
