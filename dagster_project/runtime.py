@@ -12,6 +12,7 @@ from dagster_project.detect.lookout import Watch, watching
 from dagster_project.detect.warehouse_reading import flagged_severities, reading
 from dagster_project.ledger.catching_up import catch_up
 from dagster_project.ledger.claims import due_count, most_severe_due
+from dagster_project.ledger.contacts import DO_NOT_CONTACT_MODEL, doubt_in_words
 from dagster_project.ledger.database import open_database
 from dagster_project.ledger.intake import IntakeReport
 from dagster_project.ledger.log_lines import write_json_lines
@@ -54,7 +55,8 @@ class LedgerDesk:
     """Answers a sensor from the ledger."""
 
     def catch_up(self, signal: str) -> Sequence[str]:
-        return [told(report) for report in take_in_new_builds(surroundings(), signal)]
+        around = surroundings()
+        return [*map(told, take_in_new_builds(around, signal)), *contacts_in_doubt(around)]
 
     def due(self, signal: str) -> int:
         database, chosen = surroundings().database, settings()
@@ -82,6 +84,13 @@ def take_in_new_builds(around: Surroundings, signal: str) -> list[IntakeReport]:
     if reports:
         advance(around.database, place)
     return reports
+
+
+def contacts_in_doubt(around: Surroundings) -> list[str]:
+    """Why the ledger's do-not-contact list is not what the warehouse says; empty where it is."""
+    with around.database.reading() as connection:
+        doubt = doubt_in_words(connection, DO_NOT_CONTACT_MODEL in around.catalog.models)
+    return [f"do-not-contact list: {doubt}"] if doubt else []
 
 
 def reopening_of(around: Surroundings, signal: str, needs_approval: bool) -> Reopening:

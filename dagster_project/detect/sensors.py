@@ -124,7 +124,7 @@ def build_sensor(
         look = _Look(context, desk, signal.name, job.name, capacity)
         news = look.until_a_run_is_missing()
         now = look.standing()
-        summary = f"{'; '.join(news) or 'no new build'}. {now.due} due, {now.running} runs under way"
+        summary = f"{'; '.join(dict.fromkeys(news)) or 'no new build'}. {now.due} due, {now.running} runs under way"
         if not now.missing:
             if look.refused is not None:
                 raise look.refused

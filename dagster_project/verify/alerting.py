@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from dagster_project.contracts.catalog import Catalog, CatalogSignal
+from dagster_project.ledger.contacts import DO_NOT_CONTACT_MODEL, doubt_in_words
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.incidents import RESOLVED, Condition, Incident
 from dagster_project.ledger.planning import RESTORED_LEDGER
@@ -26,6 +27,7 @@ DESTINATION_PAUSED = "destination_paused"
 FAILED_CHECK = "failed_check"
 BROKEN_CHAIN = "broken_chain"
 LEDGER_RESTORED = "restored_ledger"
+CONTACTS_IN_DOUBT = "contacts_in_doubt"
 
 # kind -> what it is called, and where the runbook says what to do
 KINDS: Mapping[str, tuple[str, str]] = {
@@ -37,8 +39,19 @@ KINDS: Mapping[str, tuple[str, str]] = {
     FAILED_CHECK: ("A check fails", "checks"),
     BROKEN_CHAIN: ("The audit trail was touched", "the-audit-trail"),
     LEDGER_RESTORED: ("The ledger was restored from a backup", "a-restored-ledger"),
+    CONTACTS_IN_DOUBT: ("The do-not-contact list is in doubt", "the-do-not-contact-list"),
 }
-FROM_LEDGER = frozenset({SLA_BREACH, DEAD_LETTERS, HELD_TOO_LONG, CIRCUIT_OPEN, DESTINATION_PAUSED, LEDGER_RESTORED})
+FROM_LEDGER = frozenset(
+    {
+        SLA_BREACH,
+        DEAD_LETTERS,
+        HELD_TOO_LONG,
+        CIRCUIT_OPEN,
+        DESTINATION_PAUSED,
+        LEDGER_RESTORED,
+        CONTACTS_IN_DOUBT,
+    }
+)
 CHECKED_BY_DAGSTER = frozenset({FAILED_CHECK})
 FROM_TRAIL = frozenset({BROKEN_CHAIN})
 CHAT, MAIL = "chat", "mail"
@@ -66,6 +79,7 @@ def ledger_conditions(database: Database, catalog: Catalog) -> list[Condition]:
     now = database.now()
     with database.reading() as connection:
         found = [*_destination_conditions(connection), *_restored_conditions(connection)]
+        found += _contact_conditions(connection, catalog)
         for signal in catalog.signals.values():
             verdict = judge(read_timings(connection, signal.name, now), signal.spec)
             if not verdict.is_kept:
@@ -96,6 +110,11 @@ def _restored_conditions(connection: Connection) -> Iterator[Condition]:
         backup = f" of {since:%Y-%m-%d %H:%M} UTC" if since else ""
         told = f"{count} actions and groups may have been done after the backup{backup}; they are held"
         yield Condition(LEDGER_RESTORED, "ledger", told)
+
+
+def _contact_conditions(connection: Connection, catalog: Catalog) -> Iterator[Condition]:
+    if doubt := doubt_in_words(connection, DO_NOT_CONTACT_MODEL in catalog.models):
+        yield Condition(CONTACTS_IN_DOUBT, DO_NOT_CONTACT_MODEL, doubt)
 
 
 def _told(span: timedelta) -> str:
