@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dagster_project.contracts.catalog import Catalog
+from dagster_project.contracts.event import BuildRefused
 from dagster_project.detect.lookout import Watch, watching
 from dagster_project.detect.warehouse_reading import flagged_severities, reading
 from dagster_project.ledger.catching_up import catch_up
@@ -17,6 +18,7 @@ from dagster_project.ledger.database import open_database
 from dagster_project.ledger.intake import IntakeReport
 from dagster_project.ledger.log_lines import write_json_lines
 from dagster_project.ledger.marks import mark_place
+from dagster_project.ledger.refused_builds import note_refused
 from dagster_project.ledger.reopening import Reopening
 from dagster_project.ledger.restoring import advance, recognise
 from dagster_project.ledger.run_presence import runs_gone
@@ -80,7 +82,12 @@ def take_in_new_builds(around: Surroundings, signal: str) -> list[IntakeReport]:
     place = mark_place(chosen.ledger_mark_address)
     recognise(around.database, place)
     target = chosen.warehouse_target
-    reports = catch_up(around.database, target, around.catalog, signal, operations, chosen.largest_build)
+    try:
+        reports = catch_up(around.database, target, around.catalog, signal, operations, chosen.largest_build)
+    except BuildRefused:
+        note_refused(around.database, signal, is_refused=True)
+        raise
+    note_refused(around.database, signal, is_refused=False)
     if reports:
         advance(around.database, place)
     return reports
