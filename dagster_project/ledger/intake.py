@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dagster_project.contracts.catalog import CatalogSignal
 from dagster_project.contracts.conditions import resolve_path
-from dagster_project.contracts.event import Build, SignalEvent
+from dagster_project.contracts.event import Build, BuildRefused, SignalEvent
 from dagster_project.contracts.vocabulary import ActionState, Kind, Severity
 from dagster_project.crash_points import reach
 from dagster_project.ledger.contacts import listed_contacts
@@ -40,7 +40,7 @@ INCARNATION = "warehouse_incarnation"
 ACTOR = "loop"
 
 
-class BuildMismatch(Exception):
+class BuildMismatch(BuildRefused):
     """A build's events are not what the build says; it is not taken in, and nothing of it was planned."""
 
 

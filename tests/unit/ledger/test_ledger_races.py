@@ -10,7 +10,7 @@ from sqlalchemy import select
 from dagster_project.contracts.destination import Outcome, ReasonFor, Verdict
 from dagster_project.contracts.playbook import Step
 from dagster_project.ledger.blame import Answer
-from dagster_project.ledger.catching_up import refresh_do_not_contact
+from dagster_project.ledger.contacts import refresh_do_not_contact
 from dagster_project.ledger.controls import Person, Selection, approve, pause, reject, replay
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.destination_state import CircuitPolicy, news_from, record_news
