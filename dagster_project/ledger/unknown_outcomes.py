@@ -44,8 +44,11 @@ def unknown_work(database: Database, signal: str, limit: int) -> ReadyWork:
         return load_work(connection, connection.execute(query).all())
 
 
-def record_answer(database: Database, action_id: str, outcome: Outcome | None) -> None:
-    """Settles what the destination could tell; where it has no means to tell, the action waits for a person alone."""
+def record_answer(database: Database, action_id: str, outcome: Outcome | None, why_not: str = "") -> None:
+    """Settles what the destination could tell; where it has no means to tell, the action waits for a person alone.
+
+    Parameters: the action; the answer; where there is none and it could not even be asked for, why not.
+    """
 
     def work(connection: Connection) -> None:
         now = database.now()
@@ -54,7 +57,8 @@ def record_answer(database: Database, action_id: str, outcome: Outcome | None) -
         if row is None:
             return
         if outcome is None:
-            connection.execute(update(actions).where(*still).values(is_ready=False))
+            told = {"detail": why_not[:500]} if why_not else {}
+            connection.execute(update(actions).where(*still).values(is_ready=False, **told))
         elif outcome.verdict is Verdict.DELIVERED:
             settle_reconciled(connection, row, Consequence(ActionState.DELIVERED, "", is_counted=False), outcome, now)
         elif outcome.verdict is Verdict.RETRY:

@@ -167,10 +167,10 @@ async def _delivered(call: Call, requests: Sequence[Request]) -> Sequence[Outcom
         reach("reply_received")
         return await _reconciled(call, requests, outcomes, began_at)
     except Exception as error:  # noqa: BLE001 - whatever a connector raises is a fault of its own, not of the row
-        return [Outcome(Verdict.UNKNOWN, ReasonFor.CONNECTOR_FAILED.value, _place_of(error))] * len(requests)
+        return [Outcome(Verdict.UNKNOWN, ReasonFor.CONNECTOR_FAILED.value, place_of(error))] * len(requests)
 
 
-def _place_of(error: Exception) -> str:
+def place_of(error: Exception) -> str:
     """Where a connector broke. Its message is left out, for it may hold what the vendor said or a credential."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"

@@ -13,9 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from pydantic import ValidationError
-
-from dagster_project.contracts.destination import Destination, Operation, Outcome, ReasonFor, Request, Verdict
+from dagster_project.contracts.destination import Outcome, Verdict
 from dagster_project.contracts.playbook import PlaybookVersion
 from dagster_project.ledger.restored_work import (
     PROVED_NOT_DONE,
@@ -30,9 +28,11 @@ from dagster_project.ledger.restored_work import (
 )
 from dagster_project.ledger.restoring import gap_began_at
 from dagster_project.ledger.work import WorkItem, earlier_work
+from dagster_project.respond.asking import ask
 from dagster_project.respond.delivery import Workshop
 from dagster_project.respond.enrichment import enrich
-from dagster_project.respond.rendering import RenderContext, load_arguments, render
+from dagster_project.respond.fitting import DoesNotFit, operation_for
+from dagster_project.respond.rendering import RenderContext, render
 
 _RESULT_OF = re.compile(r"\bsteps\.(\w+)")
 AT_MOST = 1000  # per run; each is at least one call
@@ -67,14 +67,15 @@ async def reconcile_restored(workshop: Workshop) -> dict[str, int]:
 
 
 async def _ask(workshop: Workshop, item: WorkItem, version: PlaybookVersion, since: datetime) -> str:
-    destination = workshop.destinations.get(item.role)
-    operation = None if destination is None else destination.operations.get(item.operation)
-    if destination is None or operation is None:
+    try:
+        arguments_json = item.arguments_json or await _rendered(workshop, item, version)
+        if arguments_json is None:
+            return _later(workshop, item)
+        attempted_at = min(since, item.attempted_at) if item.attempted_at is not None else since
+        outcome = await ask(workshop.destinations, item, arguments_json, attempted_at)
+    except DoesNotFit as error:
+        workshop.say(f"action {item.action_id}, {item.step}: it cannot be asked about: {error}; it waits for a person")
         return _for_a_person(workshop, item)
-    arguments_json = item.arguments_json or await _rendered(workshop, item, version, operation)
-    if arguments_json is None:
-        return _later(workshop, item)
-    outcome = await _outcome(destination, operation, item, arguments_json, since)
     if outcome is None and may_be_sent_again(item.idempotency):
         record_found(workshop.database, item.action_id, Outcome(Verdict.RETRY, SENT_AGAIN))
         return AGAIN
@@ -89,20 +90,9 @@ async def _ask(workshop: Workshop, item: WorkItem, version: PlaybookVersion, sin
     return _later(workshop, item)
 
 
-async def _outcome(
-    destination: Destination, operation: Operation, item: WorkItem, arguments_json: str, since: datetime
-) -> Outcome | None:
-    """What the destination knows of the key; unknown where the stored request does not fit it any more."""
-    try:
-        arguments = load_arguments(operation, arguments_json)
-    except ValidationError as error:
-        return Outcome(Verdict.UNKNOWN, ReasonFor.INVALID_REQUEST.value, f"{error.error_count()} errors")
-    attempted_at = min(since, item.attempted_at) if item.attempted_at is not None else since
-    return await destination.reconcile(operation.name, Request(item.action_id, arguments, attempted_at))
-
-
-async def _rendered(workshop: Workshop, item: WorkItem, version: PlaybookVersion, operation: Operation) -> str | None:
-    """The request as it would have been sent, to ask with; it is stored only if it goes out."""
+async def _rendered(workshop: Workshop, item: WorkItem, version: PlaybookVersion) -> str | None:
+    """The request as it would have been sent, to ask with; it is stored only if it goes out. Raises DoesNotFit."""
+    destination, operation = operation_for(workshop.destinations, item)
     step = version.playbook.step(item.step)
     if step is None:
         return None
@@ -115,7 +105,7 @@ async def _rendered(workshop: Workshop, item: WorkItem, version: PlaybookVersion
         workshop.destinations,
         partial(earlier_work, workshop.database),
     )
-    context = RenderContext(version, workshop.enriched, workshop.destinations[item.role], operation)
+    context = RenderContext(version, workshop.enriched, destination, operation)
     return render(item, step, context).arguments_json
 
 
