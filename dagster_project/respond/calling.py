@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import PurePath
 
-from pydantic import ValidationError
-
 from dagster_project.contracts.destination import (
     Destination,
     IdempotencyClass,
@@ -24,9 +22,7 @@ from dagster_project.contracts.destination import (
 from dagster_project.contracts.playbook import Step
 from dagster_project.crash_points import reach
 from dagster_project.ledger.settlement import Intent, Settled
-from dagster_project.ledger.work import WorkItem
 from dagster_project.respond.pacing import Pacer
-from dagster_project.respond.rendering import load_arguments
 
 NOT_SENT = "not_sent"
 RUN_ENDED = Outcome(Verdict.RETRY, "run_ended", "not begun: the run was ended", retry_after=0.0, scope="destination")
@@ -41,7 +37,7 @@ class Call:
     destination: Destination
     operation: Operation
     intents: Sequence[Intent]
-    items: Sequence[WorkItem]
+    requests: Sequence[Request]
     steps: Sequence[Step]
     has_begun: bool = False  # from here on its effect may be there, whatever becomes of this process
     settled: list[Settled] = field(default_factory=list)
@@ -130,27 +126,12 @@ async def _make(call: Call, stop: dict[str, Outcome], way: Way) -> None:
     if name in stop:
         call.not_begun(_not_sent(stop[name]))
         return
-    requests, broken = _requests(call)
-    if broken is not None:
-        call.settle([broken] * len(call.intents), is_sent=True)
-        return
     call.has_begun = True
-    outcomes = await _delivered(call, requests)
+    outcomes = await _delivered(call)
     blocking = next((o for o in outcomes if o.scope == "destination" and o.verdict in _NOT_TAKEN), None)
     if blocking is not None:
         stop.setdefault(name, blocking)
     call.settle(outcomes, is_sent=True)
-
-
-def _requests(call: Call) -> tuple[list[Request], Outcome | None]:
-    """The stored requests as the connector takes them; an outcome where it does not take them any more."""
-    try:
-        return [
-            Request(item.action_id, load_arguments(call.operation, item.arguments_json or "")) for item in call.items
-        ], None
-    except ValidationError as error:
-        detail = f"the stored request does not fit {call.operation.name} any more: {error.error_count()} errors"
-        return [], Outcome(Verdict.REJECTED, ReasonFor.INVALID_REQUEST.value, detail)
 
 
 def _not_sent(cause: Outcome) -> Outcome:
@@ -159,15 +140,15 @@ def _not_sent(cause: Outcome) -> Outcome:
     )
 
 
-async def _delivered(call: Call, requests: Sequence[Request]) -> Sequence[Outcome]:
+async def _delivered(call: Call) -> Sequence[Outcome]:
     """The outcomes of one call. A connector that breaks leaves an unknown outcome, and no other call suffers for it."""
     began_at = datetime.now(UTC)
     try:
-        outcomes = await call.destination.deliver(call.operation.name, requests)
+        outcomes = await call.destination.deliver(call.operation.name, call.requests)
         reach("reply_received")
-        return await _reconciled(call, requests, outcomes, began_at)
+        return await _reconciled(call, outcomes, began_at)
     except Exception as error:  # noqa: BLE001 - whatever a connector raises is a fault of its own, not of the row
-        return [Outcome(Verdict.UNKNOWN, ReasonFor.CONNECTOR_FAILED.value, place_of(error))] * len(requests)
+        return [Outcome(Verdict.UNKNOWN, ReasonFor.CONNECTOR_FAILED.value, place_of(error))] * len(call.requests)
 
 
 def place_of(error: Exception) -> str:
@@ -177,14 +158,12 @@ def place_of(error: Exception) -> str:
     return f"the connector broke with {type(error).__name__} at {place}; this is a defect of the connector"
 
 
-async def _reconciled(
-    call: Call, requests: Sequence[Request], outcomes: Sequence[Outcome], began_at: datetime
-) -> Sequence[Outcome]:
+async def _reconciled(call: Call, outcomes: Sequence[Outcome], began_at: datetime) -> Sequence[Outcome]:
     """Asks an unkeyed destination, where it can tell, whether an unknown attempt took effect."""
     if call.operation.idempotency is not IdempotencyClass.UNKEYED or not _any_unknown(outcomes):
         return outcomes
     found = []
-    for request, outcome in zip(requests, outcomes, strict=True):
+    for request, outcome in zip(call.requests, outcomes, strict=True):
         asked = replace(request, attempted_at=began_at)
         is_open = outcome.verdict is Verdict.UNKNOWN
         answer = await call.destination.reconcile(call.operation.name, asked) if is_open else None

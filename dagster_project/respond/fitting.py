@@ -10,9 +10,8 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from dagster_project.contracts.destination import Destination, Operation, ReasonFor, Request
+from dagster_project.contracts.destination import Destination, Operation, OperationArguments, ReasonFor, Request
 from dagster_project.ledger.work import WorkItem
-from dagster_project.respond.rendering import load_arguments
 
 
 class DoesNotFit(Exception):
@@ -37,6 +36,11 @@ def operation_for(destinations: Mapping[str, Destination], item: WorkItem) -> tu
             f"{destination.name} has no operation {item.operation!r} any more: go back to a connector that has it"
         )
     return destination, operation
+
+
+def load_arguments(operation: Operation, arguments_json: str) -> OperationArguments:
+    """The stored request as the connector takes it. Raises ValidationError where the connector has changed since."""
+    return operation.arguments.model_validate_json(arguments_json)
 
 
 def stored_request(

@@ -7,8 +7,8 @@ from dagster_project.crash_points import reach
 from dagster_project.ledger.unknown_outcomes import record_answer, unknown_work
 from dagster_project.ledger.work import WorkItem
 from dagster_project.respond.asking import ask
-from dagster_project.respond.delivery import Workshop
 from dagster_project.respond.fitting import DoesNotFit
+from dagster_project.respond.workshop import Workshop
 
 AT_MOST = 50  # per run; each is at least one call
 

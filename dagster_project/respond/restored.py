@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 
 from dagster_project.contracts.destination import Outcome, Verdict
 from dagster_project.contracts.playbook import PlaybookVersion
@@ -27,12 +26,12 @@ from dagster_project.ledger.restored_work import (
     restored_work,
 )
 from dagster_project.ledger.restoring import gap_began_at
-from dagster_project.ledger.work import WorkItem, earlier_work
+from dagster_project.ledger.work import WorkItem
 from dagster_project.respond.asking import ask
-from dagster_project.respond.delivery import Workshop
-from dagster_project.respond.enrichment import enrich
 from dagster_project.respond.fitting import DoesNotFit, operation_for
+from dagster_project.respond.looking_up import look_up
 from dagster_project.respond.rendering import RenderContext, render
+from dagster_project.respond.workshop import Workshop
 
 _RESULT_OF = re.compile(r"\bsteps\.(\w+)")
 AT_MOST = 1000  # per run; each is at least one call
@@ -96,15 +95,11 @@ async def _rendered(workshop: Workshop, item: WorkItem, version: PlaybookVersion
     step = version.playbook.step(item.step)
     if step is None:
         return None
-    await enrich(
-        version.playbook,
-        [event for event, _ in item.cases()],
-        workshop.enriched,
-        workshop.target,
-        workshop.models,
-        workshop.destinations,
-        partial(earlier_work, workshop.database),
-    )
+    failure = await look_up(workshop, version, [event for event, _ in item.cases()])
+    if isinstance(failure, DoesNotFit):
+        raise failure
+    if failure is not None:
+        return None
     context = RenderContext(version, workshop.enriched, destination, operation)
     return render(item, step, context).arguments_json
 

@@ -26,8 +26,9 @@ from dagster_project.contracts.playbook import Step
 from dagster_project.contracts.warehouse import DuckDBTarget
 from dagster_project.ledger.claims import release
 from dagster_project.ledger.destination_state import CircuitPolicy
-from dagster_project.respond.delivery import DeliveryPolicy, DeliveryReport, Workshop, deliver_step
+from dagster_project.respond.delivery import DeliveryReport, deliver_step
 from dagster_project.respond.enrichment import Enriched
+from dagster_project.respond.workshop import DeliveryPolicy, Workshop
 
 FAST = RateLimit(1000, 1.0)
 
