@@ -26,6 +26,7 @@ from dagster_project.respond.pacing import Pacer
 
 NOT_SENT = "not_sent"
 RUN_ENDED = Outcome(Verdict.RETRY, "run_ended", "not begun: the run was ended", retry_after=0.0, scope="destination")
+RUN_FAILED = Outcome(Verdict.RETRY, "run_failed", retry_after=0.0, scope="destination")
 LEASE_ENDED = Outcome(Verdict.RETRY, "lease_ended", retry_after=0.0, scope="destination")
 _NOT_TAKEN = frozenset({Verdict.RETRY, Verdict.UNKNOWN})
 
@@ -91,6 +92,8 @@ class Way:
 async def make_calls(chunk: Chunk, way: Way) -> None:
     """Makes the calls of a chunk, in order, at most `in_flight_calls` under way at once; each keeps its outcome.
 
+    After the first error (the ledger gives no place) no further call begins. Those that have begun end, for cut off
+    they would be unknown; then the error is raised. A run that is ended from outside cuts them off.
     When it returns or raises, nothing of it runs any more: what has not begun by then never begins. So the chunk's
     outcomes are final, and what they call not begun may be given to another run.
     """
@@ -101,19 +104,28 @@ async def make_calls(chunk: Chunk, way: Way) -> None:
         asyncio.create_task(_make_each(waiting, chunk, way)) for _ in range(min(way.in_flight_calls, len(chunk.calls)))
     ]
     try:
-        # The first error, or the end of the run, ends them all; a worker left alone would go on calling.
-        await asyncio.gather(*workers)
+        # The end of the run ends them all; a worker left alone would go on calling.
+        errors = [error for error in await asyncio.gather(*workers) if error is not None]
     finally:
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+    if errors:
+        raise errors[0]
 
 
-async def _make_each(waiting: Iterator[Call], chunk: Chunk, way: Way) -> None:
+async def _make_each(waiting: Iterator[Call], chunk: Chunk, way: Way) -> Exception | None:
+    """Makes calls until none is left; an error is kept until the calls of the others have ended."""
     for call in waiting:
-        await _make(call, chunk.stop, way)
+        try:
+            await _make(call, chunk.stop, way)
+        except Exception as error:  # noqa: BLE001 - raised when nothing is under way any more
+            for name in chunk.destinations:
+                chunk.stop.setdefault(name, RUN_FAILED)
+            return error
         if call.has_begun:
             chunk.answered += call.settled
+    return None
 
 
 async def _make(call: Call, stop: dict[str, Outcome], way: Way) -> None:
