@@ -22,6 +22,7 @@ from dagster_project.ledger.restoring import advance, recognise
 from dagster_project.ledger.retry_policy import RetryPolicy
 from dagster_project.ledger.sweep import SweepPolicy
 from dagster_project.ledger.work import claimed_events
+from dagster_project.respond.asking import ask_until
 from dagster_project.respond.bindings import Binding, longest_server_limit
 from dagster_project.respond.delivery import DeliveryReport, deliver_step
 from dagster_project.respond.enrichment import Enriched
@@ -82,10 +83,11 @@ def look_up_all(around: Surroundings, work: Work, say: Say) -> None:
 
     async def all_of_it() -> None:
         async with _workshop(around, work, say) as workshop:
-            answers = await reconcile_unknown(workshop)
+            until = ask_until(workshop)
+            answers = await reconcile_unknown(workshop, until)
             if answers:
                 say(f"asked about unknown outcomes: {answers}")
-            if answers := await reconcile_restored(workshop):
+            if answers := await reconcile_restored(workshop, until):
                 say(f"asked about work that the restored ledger does not know of: {answers}")
             for version, events in claimed_events(around.database, work.claim):
                 await look_up(workshop, version, events)

@@ -9,6 +9,14 @@ from dagster_project.contracts.destination import Destination, Outcome, ReasonFo
 from dagster_project.ledger.work import WorkItem
 from dagster_project.respond.calling import place_of
 from dagster_project.respond.fitting import operation_for, stored_request
+from dagster_project.respond.workshop import Workshop
+
+SHARE_OF_LEASE = 1 / 6  # that a run's questions may take, for its own work waits for them under that lease
+
+
+def ask_until(workshop: Workshop) -> datetime:
+    """When a run that begins to ask now begins no further question; what is left is asked by the next run."""
+    return workshop.database.now() + workshop.policy.lease_within * SHARE_OF_LEASE
 
 
 async def ask(

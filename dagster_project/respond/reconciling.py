@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from dagster_project.contracts.destination import Outcome, Verdict
 from dagster_project.crash_points import reach
 from dagster_project.ledger.unknown_outcomes import record_answer, unknown_work
@@ -13,14 +15,19 @@ from dagster_project.respond.workshop import Workshop
 AT_MOST = 50  # per run; each is at least one call
 
 
-async def reconcile_unknown(workshop: Workshop) -> dict[str, int]:
+async def reconcile_unknown(workshop: Workshop, until: datetime) -> dict[str, int]:
     """Asks about each held unknown outcome of the signal; returns how many came to which answer.
 
     An answer of `delivered` settles the action, one that proves it was not done lets it wait for its turn again, and
     anything else leaves it held for a person; so does one that cannot be asked about any more, with the cause told.
+    Parameters: the workshop; when no further question begins, for one may take its whole deadline.
     """
     counts: dict[str, int] = {}
-    for item in unknown_work(workshop.database, workshop.claim.signal, AT_MOST).items:
+    items = unknown_work(workshop.database, workshop.claim.signal, AT_MOST).items
+    for asked, item in enumerate(items):
+        if workshop.database.now() >= until:
+            workshop.say(f"{len(items) - asked} questions about unknown outcomes are left to the next run")
+            break
         outcome, told = await _answer(workshop, item)
         reach("answer_found")
         record_answer(workshop.database, item.action_id, outcome, told)

@@ -46,17 +46,23 @@ FOUND, NOT_DONE, AGAIN, FOR_A_PERSON, LATER = (
 )
 
 
-async def reconcile_restored(workshop: Workshop) -> dict[str, int]:
-    """Asks about each held action and group of the signal; returns how many came to which answer."""
+async def reconcile_restored(workshop: Workshop, until: datetime) -> dict[str, int]:
+    """Asks about each held action and group of the signal; returns how many came to which answer.
+
+    Parameters: the workshop; when no further question begins, for one may take its whole deadline.
+    """
     with workshop.database.reading() as connection:
         since = gap_began_at(connection)
     counts: Counter[str] = Counter()
     seen: set[str] = set()
-    while since is not None and len(seen) < AT_MOST:
+    while since is not None and len(seen) < AT_MOST and workshop.database.now() < until:
         work = restored_work(workshop.database, workshop.claim.signal, AT_MOST - len(seen), sorted(seen))
         missing = {item.action_id: missing_results(work.versions[item.playbook_version], item) for item in work.items}
         known = [item for item in work.items if item.arguments_json is not None or not missing[item.action_id]]
         for item in known:
+            if workshop.database.now() >= until:
+                workshop.say("further questions about the restored ledger's work are left to the next run")
+                break
             seen.add(item.action_id)
             counts[await _ask(workshop, item, work.versions[item.playbook_version], since)] += 1
         if not known:  # the rest needs what was not found
