@@ -25,11 +25,17 @@ class DoesNotFit(Exception):
 def operation_for(destinations: Mapping[str, Destination], item: WorkItem) -> tuple[Destination, Operation]:
     """The destination and the operation that the work was planned for.
 
-    Parameters: the opened destinations by role. Raises DoesNotFit where one of both is not there any more.
+    Parameters: the opened destinations by role. Raises DoesNotFit where one of both is not there any more,
+    or another destination answers for the role.
     """
     destination = destinations.get(item.role)
     if destination is None:
         raise DoesNotFit(f"no destination is bound to the role {item.role!r} any more: bind it again in LOOP_BINDINGS")
+    if destination.name != item.destination:  # pauses, circuits and the promise of the ledger's row are the old one's
+        raise DoesNotFit(
+            f"it was planned for {item.destination}, and the role {item.role!r} is bound to {destination.name} now: "
+            f"bind it to {item.destination} again in LOOP_BINDINGS"
+        )
     operation = destination.operations.get(item.operation)
     if operation is None:
         raise DoesNotFit(

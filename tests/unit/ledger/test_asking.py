@@ -44,10 +44,11 @@ def ask(one: Hand) -> dict[str, int]:
     ("today", "cause"),
     [
         ({}, "no destination is bound to the role 'chat' any more"),
+        ({"chat": Connector("teams", POST)}, "planned for slack, and the role 'chat' is bound to teams now"),
         ({"chat": Connector("slack", operation("chat_post", idempotency=UNKEYED))}, "no operation 'chat_call'"),
         ({"chat": Connector("slack", operation("chat_call", TextTo, UNKEYED))}, "does not fit chat_call any more"),
     ],
-    ids=["role gone", "operation gone", "arguments changed"],
+    ids=["role gone", "role bound to another", "operation gone", "arguments changed"],
 )
 def test_what_cannot_be_asked_about_waits_for_a_person_and_says_why(
     make_bench: MakeBench, today: dict[str, Connector], cause: str

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from delivery_on_bench import Connector, ShortText, hand, operation, texting
-from ledger_bench import DELIVERED, FAILED, Bench, MakeBench, opened, signal_of
+from ledger_bench import DELIVERED, FAILED, UNKNOWN, Bench, MakeBench, opened, signal_of
 
 from dagster_project.contracts.destination import IdempotencyClass, LookupFailed
 from dagster_project.contracts.playbook import Enrichment, Playbook, PlaybookVersion
-from dagster_project.ledger.controls import Person, Selection, replay
+from dagster_project.ledger.controls import Person, Selection, pause, replay
 from dagster_project.ledger.schema import attempts
 from dagster_project.ledger.work import claimed_events
 from dagster_project.respond.delivery import deliver_step
@@ -147,4 +147,26 @@ def test_a_source_that_is_down_holds_up_only_what_has_to_be_rendered(make_bench:
 
     hand(bench, crm=Connector("hubspot", CALL, answer=lambda _: DELIVERED), erp=erp).deliver()
     assert states(bench) == {"call": Counter({("delivered", ""): 2})}
+    assert bench.broken_laws() == []
+
+
+def test_work_that_was_planned_for_one_destination_is_not_sent_to_another(make_bench: MakeBench) -> None:
+    bench = make_bench(texting("tell", "desk"))
+    bench.take_in(opened("old", text="x"))
+    calls = operation("desk_call", idempotency=IdempotencyClass.IDEMPOTENCY_KEY)
+    zendesk = Connector("zendesk", calls, answer=lambda _: UNKNOWN)
+    hand(bench, desk=zendesk).deliver()
+    bench.clock.step(4000)
+
+    mail = Connector("email", operation("desk_call", idempotency=UNKEYED))
+    pause(bench.database, "destination:email", Person("ada", "no mail today"))
+    assert hand(bench, desk=mail).deliver().states == {"dead": 1}
+    assert mail.sent == [], "it would have passed the gates of zendesk, under the promise of zendesk"
+    assert bench.state("old", "tell") == ("dead", "misconfigured")
+    assert "planned for zendesk, and the role 'desk' is bound to email now" in bench.action("old", "tell").detail
+
+    replay(bench.database, Selection(signal=bench.signal.name), Person("ada", "bound to zendesk again"))
+    zendesk.answer = lambda _: DELIVERED
+    hand(bench, desk=zendesk).deliver()
+    assert bench.state("old", "tell") == ("delivered", "")
     assert bench.broken_laws() == []
