@@ -25,7 +25,7 @@ from dagster_project.ledger.work import claimed_events
 from dagster_project.respond.asking import ask_until
 from dagster_project.respond.bindings import Binding, longest_server_limit
 from dagster_project.respond.delivery import DeliveryReport, deliver_step
-from dagster_project.respond.enrichment import Enriched
+from dagster_project.respond.enrichment import LookedUp
 from dagster_project.respond.looking_up import look_up
 from dagster_project.respond.reconciling import reconcile_unknown
 from dagster_project.respond.restored import reconcile_restored
@@ -50,7 +50,7 @@ class Work:
     """What one run carries from op to op: its claim and what it has looked up and done. No rows of data."""
 
     claim: Claim
-    enriched: Enriched = field(default_factory=Enriched)
+    looked_up: LookedUp = field(default_factory=LookedUp)
     reports: dict[str, DeliveryReport] = field(default_factory=dict)
 
 
@@ -127,7 +127,7 @@ async def _workshop(around: Surroundings, work: Work, say: Say) -> AsyncIterator
             target=around.settings.warehouse_target,
             models=around.catalog.models,
             destinations=opened,
-            enriched=work.enriched,
+            looked_up=work.looked_up,
             policy=delivery_policy(around),
             say=say,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from dagster_project.contracts.catalog import CatalogModel
 from dagster_project.contracts.conditions import resolve_path
 from dagster_project.contracts.destination import Destination
 from dagster_project.contracts.event import SignalEvent
-from dagster_project.contracts.playbook import Enrichment, Playbook
+from dagster_project.contracts.playbook import Enrichment, Playbook, PlaybookVersion
 from dagster_project.contracts.warehouse import WarehouseTarget
 from dagster_project.detect.warehouse_reading import reading, rows_by_key
 from dagster_project.respond.fitting import DoesNotFit
@@ -21,15 +22,32 @@ EarlierWork = Callable[[str, str, Sequence[str]], Mapping[str, Mapping[str, Any]
 
 @dataclass
 class Enriched:
-    """What was looked up, by enrichment name and key value; a key without a row is in `missing`."""
+    """What was looked up for one playbook version, by enrichment name and key value."""
 
     rows: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
     asked: dict[str, set[str]] = field(default_factory=dict)
-    failed: dict[str, Exception] = field(default_factory=dict)  # by playbook version: why its look-up failed
+    failure: Exception | None = None  # why some of it could not be looked up
 
     def row_for(self, name: str, enrichment: Enrichment, event: SignalEvent) -> Mapping[str, Any] | None:
         key = key_of(enrichment, event)
         return None if key is None else self.rows.get(name, {}).get(key)
+
+
+@dataclass
+class LookedUp:
+    """What a run has looked up; apart by playbook version, for two of them may call different things by one name."""
+
+    by_version: dict[str, Enriched] = field(default_factory=dict)
+
+    def under(self, version: PlaybookVersion) -> Enriched:
+        return self.by_version.setdefault(version.content_hash(), Enriched())
+
+    def row_counts(self) -> dict[str, int]:
+        """How many rows were found, by enrichment name."""
+        counts: Counter[str] = Counter()
+        for enriched in self.by_version.values():
+            counts.update({name: len(rows) for name, rows in enriched.rows.items()})
+        return dict(counts)
 
 
 def key_of(enrichment: Enrichment, event: SignalEvent) -> str | None:

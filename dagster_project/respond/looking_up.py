@@ -22,20 +22,21 @@ async def look_up(workshop: Workshop, version: PlaybookVersion, events: Sequence
     where it does not answer now. It is kept, and this run asks no further for that version: a source that is down
     would take its deadline from every step.
     """
-    failed, key = workshop.enriched.failed, version.content_hash()
-    if key in failed:
-        return failed[key]
+    enriched = workshop.looked_up.under(version)
+    if enriched.failure is not None:
+        return enriched.failure
     try:
         await enrich(
             version.playbook,
             events,
-            workshop.enriched,
+            enriched,
             workshop.target,
             workshop.models,
             workshop.destinations,
             partial(earlier_work, workshop.database),
         )
     except (DoesNotFit, WarehouseUnavailable, LookupFailed) as error:
-        failed[key] = error
-        workshop.say(f"{version.signal}: nothing is rendered by {version.playbook.name} {key} in this run: {error}")
-    return failed.get(key)
+        enriched.failure = error
+        which = f"{version.playbook.name} {version.content_hash()}"
+        workshop.say(f"{version.signal}: nothing is rendered by {which} in this run: {error}")
+    return enriched.failure

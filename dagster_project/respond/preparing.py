@@ -13,6 +13,7 @@ from dagster_project.contracts.destination import Destination, Operation, Reques
 from dagster_project.contracts.playbook import PlaybookVersion, Step
 from dagster_project.ledger.intents import Rendering
 from dagster_project.ledger.work import ReadyWork, WorkItem
+from dagster_project.respond.enrichment import Enriched
 from dagster_project.respond.fitting import DoesNotFit, operation_for, stored_request
 from dagster_project.respond.looking_up import look_up
 from dagster_project.respond.rendering import RenderContext, render
@@ -53,15 +54,16 @@ def prepare(workshop: Workshop, work: ReadyWork) -> Prepared:
     """Renders what was not rendered yet and loads what is stored; what could not be looked up now is left out."""
     renderings: list[Rendering] = []
     sendable: dict[str, Sendable] = {}
-    failed = {one: workshop.enriched.failed.get(version.content_hash()) for one, version in work.versions.items()}
+    known = {version_id: workshop.looked_up.under(version) for version_id, version in work.versions.items()}
     for item in work.items:
-        failure = failed[item.playbook_version] if item.arguments_json is None else None
+        enriched = known[item.playbook_version]
+        failure = enriched.failure if item.arguments_json is None else None
         if failure is not None and not isinstance(failure, DoesNotFit):
             continue
         try:
             if failure is not None:
                 raise failure
-            rendering, ready = _prepare_one(workshop, item, work.versions[item.playbook_version])
+            rendering, ready = _prepare_one(workshop, item, work.versions[item.playbook_version], enriched)
         except DoesNotFit as misfit:
             rendering, ready = _dead(item, misfit), None
         renderings += [rendering] if rendering is not None else []
@@ -70,7 +72,7 @@ def prepare(workshop: Workshop, work: ReadyWork) -> Prepared:
 
 
 def _prepare_one(
-    workshop: Workshop, item: WorkItem, version: PlaybookVersion
+    workshop: Workshop, item: WorkItem, version: PlaybookVersion, enriched: Enriched
 ) -> tuple[Rendering | None, Sendable | None]:
     """What the ledger is to store or settle, and what is to be sent. Raises DoesNotFit."""
     destination, operation = operation_for(workshop.destinations, item)
@@ -78,7 +80,7 @@ def _prepare_one(
     rendering = None
     arguments_json = item.arguments_json
     if arguments_json is None:
-        rendering = render(item, step, RenderContext(version, workshop.enriched, destination, operation))
+        rendering = render(item, step, RenderContext(version, enriched, destination, operation))
         arguments_json = rendering.arguments_json
         if arguments_json is None or rendering.is_held:
             return rendering, None

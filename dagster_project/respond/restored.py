@@ -106,7 +106,7 @@ async def _rendered(workshop: Workshop, item: WorkItem, version: PlaybookVersion
         raise failure
     if failure is not None:
         return None
-    context = RenderContext(version, workshop.enriched, destination, operation)
+    context = RenderContext(version, workshop.looked_up.under(version), destination, operation)
     return render(item, step, context).arguments_json
 
 

@@ -14,7 +14,7 @@ from dagster_project.ledger.database import Database
 from dagster_project.ledger.destination_state import CircuitPolicy
 from dagster_project.ledger.gates import Claim
 from dagster_project.ledger.retry_policy import RetryPolicy
-from dagster_project.respond.enrichment import Enriched
+from dagster_project.respond.enrichment import LookedUp
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,6 @@ class Workshop:
     target: WarehouseTarget
     models: Mapping[str, CatalogModel]
     destinations: Mapping[str, Destination]  # by role
-    enriched: Enriched
+    looked_up: LookedUp
     policy: DeliveryPolicy
     say: Callable[[str], None]

@@ -27,7 +27,7 @@ from dagster_project.contracts.warehouse import DuckDBTarget
 from dagster_project.ledger.claims import release
 from dagster_project.ledger.destination_state import CircuitPolicy
 from dagster_project.respond.delivery import DeliveryReport, deliver_step
-from dagster_project.respond.enrichment import Enriched
+from dagster_project.respond.enrichment import LookedUp
 from dagster_project.respond.workshop import DeliveryPolicy, Workshop
 
 FAST = RateLimit(1000, 1.0)
@@ -114,7 +114,7 @@ class Hand:
             target=DuckDBTarget(Path("no_warehouse.duckdb"), "main"),
             models={},
             destinations=cast(Mapping[str, Destination], self.connectors),
-            enriched=Enriched(),
+            looked_up=LookedUp(),
             policy=DeliveryPolicy(RETRY, CircuitPolicy(5, 30, 900), LEASE, in_flight_calls=32, random=Random(1)),
             say=self.said.append,
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from delivery_on_bench import Connector, ShortText, hand, operation, texting
-from ledger_bench import DELIVERED, FAILED, UNKNOWN, Bench, MakeBench, opened, signal_of
+from ledger_bench import DELIVERED, FAILED, UNKNOWN, Bench, MakeBench, opened, signal_of, step
 
 from dagster_project.contracts.destination import IdempotencyClass, LookupFailed
 from dagster_project.contracts.playbook import Enrichment, Playbook, PlaybookVersion
@@ -169,4 +170,22 @@ def test_work_that_was_planned_for_one_destination_is_not_sent_to_another(make_b
     zendesk.answer = lambda _: DELIVERED
     hand(bench, desk=zendesk).deliver()
     assert bench.state("old", "tell") == ("delivered", "")
+    assert bench.broken_laws() == []
+
+
+def test_two_versions_may_call_different_things_by_one_name(make_bench: MakeBench) -> None:
+    bench = make_bench(step("call", arguments={"text": "{{ owner.name }}"}))
+    current = bench.signal
+    for entity, lookup in (("old", "owners_of_then"), ("new", "owners_of_today")):
+        bench.signal = current
+        bench.signal = looking_up(bench, owner=Enrichment(role="crm", lookup=lookup, by="row.region"))
+        bench.take_in(opened(entity, region="north"))
+
+    def looked_up(lookup: str, keys: Sequence[str]) -> dict[str, dict[str, str]]:
+        return {key: {"name": f"{lookup} {key}"} for key in keys}
+
+    lookups = frozenset({"owners_of_then", "owners_of_today"})
+    crm = Connector("hubspot", CALL, looked_up=looked_up, lookups=lookups)
+    hand(bench, crm=crm).deliver()
+    assert sorted(crm.sent) == ["owners_of_then north", "owners_of_today north"]
     assert bench.broken_laws() == []
