@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import PurePath
 
-from pydantic import ValidationError
-
 from dagster_project.contracts.destination import (
     Destination,
     IdempotencyClass,
@@ -25,14 +23,13 @@ from dagster_project.contracts.playbook import Step
 from dagster_project.crash_points import reach
 from dagster_project.ledger.blame import FRESH_ATTEMPTS, Answer, Patience, Streak, blamed, blocks_all
 from dagster_project.ledger.settlement import Intent, Settled
-from dagster_project.ledger.work import WorkItem
 from dagster_project.respond.pacing import Pacer
-from dagster_project.respond.rendering import load_arguments
 
 NOT_SENT = "not_sent"
 RUN_ENDED = Outcome(Verdict.RETRY, "run_ended", "not begun: the run was ended", retry_after=0.0, scope="destination")
-NOT_ANSWERED = frozenset({Verdict.RETRY, Verdict.UNKNOWN})
+RUN_FAILED = Outcome(Verdict.RETRY, "run_failed", retry_after=0.0, scope="destination")
 LEASE_ENDED = Outcome(Verdict.RETRY, "lease_ended", retry_after=0.0, scope="destination")
+NOT_ANSWERED = frozenset({Verdict.RETRY, Verdict.UNKNOWN})
 
 
 @dataclass
@@ -42,7 +39,7 @@ class Call:
     destination: Destination
     operation: Operation
     intents: Sequence[Intent]
-    items: Sequence[WorkItem]
+    requests: Sequence[Request]
     steps: Sequence[Step]
     has_begun: bool = False  # from here on its effect may be there, whatever becomes of this process
     settled: list[Settled] = field(default_factory=list)
@@ -126,6 +123,8 @@ class Way:
 async def make_calls(chunk: Chunk, way: Way) -> None:
     """Makes the calls of a chunk, in order, at most `calls_in_flight` under way at once; each keeps its outcome.
 
+    After the first error (the ledger gives no place) no further call begins. Those that have begun end, for cut off
+    they would be unknown; then the error is raised. A run that is ended from outside cuts them off.
     When it returns or raises, nothing of it runs any more: what has not begun by then never begins. So the chunk's
     outcomes are final, and what they call not begun may be given to another run.
     """
@@ -155,19 +154,28 @@ async def _make_all(calls: Sequence[Call], chunk: Chunk, way: Way) -> None:
         for _ in range(min(way.patience.calls_in_flight, len(calls)))
     ]
     try:
-        # The first error, or the end of the run, ends them all; a worker left alone would go on calling.
-        await asyncio.gather(*workers)
+        # The end of the run ends them all; a worker left alone would go on calling.
+        errors = [error for error in await asyncio.gather(*workers) if error is not None]
     finally:
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+    if errors:
+        raise errors[0]
 
 
-async def _make_each(waiting: Iterator[Call], chunk: Chunk, way: Way) -> None:
+async def _make_each(waiting: Iterator[Call], chunk: Chunk, way: Way) -> Exception | None:
+    """Makes calls until none is left; an error is kept until the calls of the others have ended."""
     for call in waiting:
-        await _make(call, chunk.stop, way)
+        try:
+            await _make(call, chunk.stop, way)
+        except Exception as error:  # noqa: BLE001 - raised when nothing is under way any more
+            for name in chunk.destinations:
+                chunk.stop.setdefault(name, RUN_FAILED)
+            return error
         if call.has_begun:
             _learn(call, chunk, way)
+    return None
 
 
 async def _make(call: Call, stop: dict[str, Outcome], way: Way) -> None:
@@ -180,12 +188,8 @@ async def _make(call: Call, stop: dict[str, Outcome], way: Way) -> None:
     if name in stop:
         call.not_begun(_not_sent(stop[name]))
         return
-    requests, broken = _requests(call)
-    if broken is not None:
-        call.settle([broken] * len(call.intents), is_sent=True)
-        return
     call.has_begun = True
-    call.settle(await _delivered(call, requests), is_sent=True)
+    call.settle(await _delivered(call), is_sent=True)
 
 
 def _learn(call: Call, chunk: Chunk, way: Way) -> None:
@@ -212,49 +216,36 @@ def _seems_down(name: str, chunk: Chunk, way: Way) -> bool:
     return way.patience.is_used_up(chunk.streaks[name], has_answered=True)
 
 
-def _requests(call: Call) -> tuple[list[Request], Outcome | None]:
-    """The stored requests as the connector takes them; an outcome where it does not take them any more."""
-    try:
-        return [
-            Request(item.action_id, load_arguments(call.operation, item.arguments_json or "")) for item in call.items
-        ], None
-    except ValidationError as error:
-        detail = f"the stored request does not fit {call.operation.name} any more: {error.error_count()} errors"
-        return [], Outcome(Verdict.REJECTED, ReasonFor.INVALID_REQUEST.value, detail)
-
-
 def _not_sent(cause: Outcome) -> Outcome:
     return Outcome(
         Verdict.RETRY, NOT_SENT, f"not begun: {cause.reason}", retry_after=cause.retry_after, scope="destination"
     )
 
 
-async def _delivered(call: Call, requests: Sequence[Request]) -> Sequence[Outcome]:
+async def _delivered(call: Call) -> Sequence[Outcome]:
     """The outcomes of one call. A connector that breaks leaves an unknown outcome, and no other call suffers for it."""
     began_at = datetime.now(UTC)
     try:
-        outcomes = await call.destination.deliver(call.operation.name, requests)
+        outcomes = await call.destination.deliver(call.operation.name, call.requests)
         reach("reply_received")
-        return await _reconciled(call, requests, outcomes, began_at)
+        return await _reconciled(call, outcomes, began_at)
     except Exception as error:  # noqa: BLE001 - whatever a connector raises is a fault of its own, not of the row
-        return [Outcome(Verdict.UNKNOWN, ReasonFor.CONNECTOR_FAILED.value, _place_of(error))] * len(requests)
+        return [Outcome(Verdict.UNKNOWN, ReasonFor.CONNECTOR_FAILED.value, place_of(error))] * len(call.requests)
 
 
-def _place_of(error: Exception) -> str:
+def place_of(error: Exception) -> str:
     """Where a connector broke. Its message is left out, for it may hold what the vendor said or a credential."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
     return f"the connector broke with {type(error).__name__} at {place}; this is a defect of the connector"
 
 
-async def _reconciled(
-    call: Call, requests: Sequence[Request], outcomes: Sequence[Outcome], began_at: datetime
-) -> Sequence[Outcome]:
+async def _reconciled(call: Call, outcomes: Sequence[Outcome], began_at: datetime) -> Sequence[Outcome]:
     """Asks an unkeyed destination, where it can tell, whether an unknown attempt took effect."""
     if call.operation.idempotency is not IdempotencyClass.UNKEYED or not _any_unknown(outcomes):
         return outcomes
     found = []
-    for request, outcome in zip(requests, outcomes, strict=True):
+    for request, outcome in zip(call.requests, outcomes, strict=True):
         asked = replace(request, attempted_at=began_at)
         is_open = outcome.verdict is Verdict.UNKNOWN
         answer = await call.destination.reconcile(call.operation.name, asked) if is_open else None
