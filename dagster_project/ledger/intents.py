@@ -30,7 +30,7 @@ LEASE_USED = 1 / 6  # of its length, before an intent writes a lease anew
 SETTLED_BY = tuple(
     actions.c[name]
     for name in (
-        "action_id", "is_group", "group_id", "event_id", "signal", "build_id", "entity_id", "state", "attempts",
+        "action_id", "is_group", "group_id", "event_id", "signal", "build_id", "entity_id", "kind", "state", "attempts",
         "idempotency", "destination", "is_ready", "is_sealed", "contact_entity", "contact_id", "playbook_version",
         "step", "reason", "lease_until",
     )
@@ -67,7 +67,7 @@ def write_intents(
     """Stores what was rendered and opens an attempt for each action that may be sent at this very moment.
 
     Checked again here, in the intent's own transaction: the lease, the lane's order, pauses, open circuits,
-    do-not-contact. A lease that has been used for a while is renewed.
+    do-not-contact, the cool-down. A lease that has been used for a while is renewed.
     Parameters: the claim; the actions to send, rendered before or now; how long the lease holds from now; what was
     rendered now: it is stored, groups are sealed, and what could not be rendered or is held for a person is settled.
     """
@@ -82,7 +82,7 @@ def write_intents(
         if report.states:
             mine = _mine(connection, claim, action_ids)  # what stopped may have changed what is ready
         wanted = [mine[one] for one in action_ids if one in mine and one not in unsent]
-        rows = _sendable(connection, wanted, {r.action_id for r in renderings}, now)
+        rows = _sendable(connection, claim, wanted, {r.action_id for r in renderings}, now)
         return Intents(_open_attempts(connection, claim, rows, now, now + lease_within), report)
 
     return database.write(work, over=claim.signal)
@@ -110,15 +110,15 @@ def _store(
 
 
 def _sendable(
-    connection: Connection, wanted: Sequence[Row[Any]], just_sealed: set[str], now: datetime
+    connection: Connection, claim: Claim, wanted: Sequence[Row[Any]], just_sealed: set[str], now: datetime
 ) -> list[Row[Any]]:
-    """Of the actions that are still ours, those whose way is open; whom the do-not-contact list names is settled."""
+    """Of the actions that are still ours, those whose way is open; what must not be sent any more is settled."""
     blocked = blocked_destinations(connection, now)
     is_sealed = {row.action_id for row in wanted if row.is_sealed} | just_sealed
     open_rows = [
         row for row in wanted if row.is_ready and row.action_id in is_sealed and row.destination not in blocked
     ]
-    kept_back = keep_back_refused(connection, open_rows, now)
+    kept_back = keep_back_refused(connection, claim.signal, open_rows, now)
     return [row for row in open_rows if row.action_id not in kept_back]
 
 
