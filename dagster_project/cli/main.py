@@ -315,7 +315,7 @@ _lever("approve", "Release held work; exactly what was rendered and shown is sen
 _lever("reject", "End held work for good.")
 _lever("replay", "Try dead work, or work of unknown outcome, anew under the same key.")
 _lever("discard", "End waiting, held or dead work for good.")
-_lever(MARK_DONE, "Note that held work of unknown outcome, or of a restored ledger, was done; nothing is sent.")
+_lever(MARK_DONE, "Note that held work that may have happened was done; nothing is sent.")
 
 
 @main.command("stop-all")

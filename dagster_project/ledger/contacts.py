@@ -9,7 +9,7 @@ too late; who is taken off in error gets one that they have forbidden.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 from dagster_project.ledger.controls import Person
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.schema import do_not_contact, facts
-from dagster_project.ledger.transitions import chunks, write_audit
+from dagster_project.ledger.transitions import write_audit
 
 DO_NOT_CONTACT_MODEL = "do_not_contact"
 LOOP = Person("loop", "")
@@ -44,17 +44,6 @@ class Change:
     added: tuple[Entry, ...]
     removed: tuple[Entry, ...]
     doubt: Doubt | None
-
-
-def listed_contacts(connection: Connection, entity: str, ids: Iterable[str]) -> set[str]:
-    """Those of these ids that are on the list for this kind of entity."""
-    found: set[str] = set()
-    for some in chunks(sorted(set(ids))):
-        query = select(do_not_contact.c.entity_id).where(
-            do_not_contact.c.entity == entity, do_not_contact.c.entity_id.in_(some)
-        )
-        found |= set(connection.execute(query).scalars())
-    return found
 
 
 def is_doubtful(missing: int, entries: int) -> bool:
