@@ -17,6 +17,7 @@ REASONS: Mapping[str, str] = {
     "proved_not_done": "the destination was asked: it had not happened",
     "needs_approval": "the playbook asks for a person's word",
     "volume_guard": "the wave is larger than the signal's guard",
+    "resolved_wave": "its case was reported as over, in a wave larger than the signal's guard",
     "signal_removed": "its signal is gone or quarantined",
     "do_not_contact": "the contact is on the do-not-contact list",
     "unknown_outcome": "it may have happened; the destination cannot tell",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dagster_project.contracts.catalog import Catalog, CatalogSignal
 from dagster_project.contracts.event import Build, SignalEvent
-from dagster_project.contracts.vocabulary import Severity
+from dagster_project.contracts.vocabulary import Kind, Severity
 from dagster_project.contracts.warehouse import WarehouseTarget
 from dagster_project.crash_points import reach
 from dagster_project.detect.warehouse_reading import (
@@ -31,7 +31,7 @@ from dagster_project.ledger.intake import (
     take_in,
 )
 from dagster_project.ledger.modes import declare_mode
-from dagster_project.ledger.planning import BoundOperation
+from dagster_project.ledger.planning import BoundOperation, exceeded_guards
 from dagster_project.ledger.restoring import unaccounted_through
 
 
@@ -125,6 +125,7 @@ def take_in_all(
     through = baseline_through(database, signal.name, newest_found)
     reach("baseline_noted")
     unaccounted = unaccounted_through(database, signal.name)
+    ended = _ended_later(new_builds, signal)
     return [
         take_in(
             database,
@@ -135,6 +136,19 @@ def take_in_all(
             is_baseline=new.build.is_baseline or new.build.build_no <= through,
             flagged_now=new.flagged_now,
             is_unaccounted=new.build.build_no <= unaccounted,
+            ended=frozenset() if new.build.build_no <= unaccounted else gone,
         )
-        for new in new_builds
+        for new, gone in zip(new_builds, ended, strict=True)
     ]
+
+
+def _ended_later(new_builds: Sequence[NewBuild], signal: CatalogSignal) -> list[frozenset[tuple[str, int]]]:
+    """For each build what the ones after it have ended, so that no run acts on it between the two; not what came in a
+    wave that its guard holds, for that may be wrong."""
+    found: list[frozenset[tuple[str, int]]] = []
+    ended: frozenset[tuple[str, int]] = frozenset()
+    for new in reversed(new_builds):
+        found.append(ended)
+        if Kind.RESOLVED not in exceeded_guards(new.build, signal.spec):
+            ended |= {(one.entity_id, one.episode) for one in new.events if one.kind is Kind.RESOLVED}
+    return found[::-1]

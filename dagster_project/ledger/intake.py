@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -97,17 +97,20 @@ def take_in(
     is_baseline: bool,
     flagged_now: Mapping[str, Severity] | None = None,
     is_unaccounted: bool = False,
+    ended: Set[tuple[str, int]] = frozenset(),
 ) -> IntakeReport:
     """Takes one build in.
 
     Parameters: the build; all of its events; its signal; what each step is bound to; whether it is a baseline (the
     build's own word, or a ledger that meets this signal for the first time); the severities flagged now, where a newer
-    build exists; whether the ledger, before it was restored, may have acted on it. Raises BuildMismatch.
+    build exists; whether the ledger, before it was restored, may have acted on it; entity and episode of what later
+    builds, which are about to be taken in too, have ended. Raises BuildMismatch.
     """
     _check_counts(build, signal_events)
 
     def work(connection: Connection) -> IntakeReport:
         known = read_facts(connection, database.now(), signal, signal_events, is_baseline, flagged_now, is_unaccounted)
+        known = replace(known, ended=ended)
         return _take_in(connection, database.now(), build, signal_events, signal, operations, known)
 
     try:
@@ -154,9 +157,8 @@ def _take_in(
     note_cool_down(connection, build.signal, spec.cool_down.as_timedelta() if spec.cool_down else None)
     _insert_events(connection, signal_events, plan)
     insert_version(connection, signal, version, now)
-    ends = not is_baseline and Kind.RESOLVED not in plan.guards  # a wave that waits for a person ends nothing yet
-    gone = [event for event in signal_events if event.kind is Kind.RESOLVED] if ends else []
-    supersede(connection, build, gone, now)
+    gone = [] if is_baseline else [event for event in signal_events if event.kind is Kind.RESOLVED]
+    supersede(connection, build, gone, now, doubt=plan.guards.get(Kind.RESOLVED, ""))
     _insert_actions(connection, build, plan.actions, version, signal.spec.contact_entity(), now)
     depending = (a for a in plan.actions if a.step.follows or a.state is ActionState.DEAD)
     late = plan_facts.open_lanes | {a.event.entity_id for a in depending if a.event}

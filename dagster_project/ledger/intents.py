@@ -30,9 +30,9 @@ LEASE_USED = 1 / 6  # of its length, before an intent writes a lease anew
 SETTLED_BY = tuple(
     actions.c[name]
     for name in (
-        "action_id", "is_group", "group_id", "event_id", "signal", "build_id", "entity_id", "kind", "state", "attempts",
-        "idempotency", "destination", "is_ready", "is_sealed", "contact_entity", "contact_id", "playbook_version",
-        "step", "reason", "lease_until",
+        "action_id", "is_group", "group_id", "event_id", "signal", "build_id", "entity_id", "episode", "kind", "state",
+        "attempts", "idempotency", "destination", "is_ready", "is_sealed", "is_approved", "contact_entity",
+        "contact_id", "playbook_version", "step", "reason", "lease_until",
     )
 )  # fmt: skip
 

@@ -34,6 +34,7 @@ class PlanFacts:
     open_lanes: Set[str] = frozenset()  # entity ids with unsettled actions of earlier events
     # severity of the entities that are flagged now; None where the build is the newest, so that its events are current
     flagged_now: Mapping[str, Severity] | None = None
+    ended: Set[tuple[str, int]] = frozenset()  # entity id and episode of what a later build of the same pass ends
     is_unaccounted: bool = False  # an earlier life of a restored ledger may have acted on this build already
 
 
@@ -101,6 +102,11 @@ def exceeded_guards(build: Build, spec: SignalSpec) -> dict[Kind, str]:
     return exceeded
 
 
+def guards_ends(told: str) -> bool:
+    """Whether what a build's guards said, as it is kept with the build, holds its ends."""
+    return f" {Kind.RESOLVED} in one build" in told
+
+
 def reason_not_to_plan(event: SignalEvent, spec: SignalSpec, facts: PlanFacts) -> str:
     """Why an event leads to no action at all; empty where its steps are to be planned."""
     if facts.is_baseline:
@@ -113,7 +119,9 @@ def reason_not_to_plan(event: SignalEvent, spec: SignalSpec, facts: PlanFacts) -
 
 
 def _is_overtaken(event: SignalEvent, spec: SignalSpec, facts: PlanFacts) -> bool:
-    """A build released late acts only for entities that are still flagged at the event's severity or above."""
+    """A build released late acts only for episodes that still run, at the event's severity or above."""
+    if event.kind is not Kind.RESOLVED and (event.entity_id, event.episode) in facts.ended:
+        return True
     if facts.flagged_now is None or event.kind is Kind.RESOLVED or spec.lifecycle is Lifecycle.OCCURRENCE:
         return False
     severity = facts.flagged_now.get(event.entity_id)

@@ -1,5 +1,5 @@
-"""Checks once more, in the intent's own transaction, whom work is about: who is listed by now is not contacted, and who
-was acted on since is let cool down.
+"""Checks once more, in the intent's own transaction, whom work is about: who is listed by now is not contacted, who
+was acted on since is let cool down, and an episode that has ended is left alone.
 
 Invariant: a group is never sent with a request that names somebody who is listed now, whoever approved it.
 """
@@ -17,9 +17,9 @@ from dagster_project.ledger.cool_down import COOL_DOWN, acted_since, cool_down_o
 from dagster_project.ledger.listed_work import DO_NOT_CONTACT, UNSETTLED, is_named, listed_contacts
 from dagster_project.ledger.moving_on import move_on, refresh_after
 from dagster_project.ledger.readiness import refresh_groups
-from dagster_project.ledger.retry_policy import Consequence
+from dagster_project.ledger.retry_policy import PROVED_NOT_DONE, Consequence
 from dagster_project.ledger.schema import actions, attempts, requests
-from dagster_project.ledger.supersession import may_have_happened
+from dagster_project.ledger.supersession import RESOLVED_WAVE, SUPERSEDED, ends_of, may_have_happened
 from dagster_project.ledger.transitions import chunks
 
 
@@ -30,8 +30,27 @@ def keep_back_refused(connection: Connection, signal: str, rows: Sequence[Row[An
     transaction.
     """
     named = _named_by(connection, [row.action_id for row in rows if row.is_group])
-    listed = _keep_back_listed(connection, rows, named, now)
-    return listed | _keep_back_cooling(connection, signal, [r for r in rows if r.action_id not in listed], named, now)
+    stopped = _keep_back_listed(connection, rows, named, now)
+    stopped |= _keep_back_ended(connection, signal, [row for row in rows if row.action_id not in stopped], now)
+    left = [row for row in rows if row.action_id not in stopped]
+    return stopped | _keep_back_cooling(connection, signal, left, named, now)
+
+
+def _keep_back_ended(connection: Connection, signal: str, rows: Sequence[Row[Any]], now: datetime) -> set[str]:
+    """What surely was not done and whose episode has ended meanwhile: while its call was under way, or before a person
+    let it be tried again. What may have been done goes on, for only then it is known what is to be undone; so does what
+    a person has approved, and a group, whose content is frozen."""
+    singles = [row for row in rows if not row.is_group and row.kind != Kind.RESOLVED.value and not row.is_approved]
+    ends = ends_of(connection, signal, singles)
+    may_be_done = may_have_happened(connection, list(ends))
+    undone = [row for row in singles if row.action_id in ends]
+    undone = [row for row in undone if row.action_id not in may_be_done or row.reason == PROVED_NOT_DONE]
+    for row in undone:
+        doubt = ends[row.action_id]
+        held, gone = Consequence(ActionState.HELD, RESOLVED_WAVE), Consequence(ActionState.SUPPRESSED, SUPERSEDED)
+        why = f"its episode has ended meanwhile{': ' if doubt else ''}{doubt}"
+        _stop(connection, [row], held if doubt else gone, why, now)
+    return {row.action_id for row in undone}
 
 
 def _keep_back_listed(

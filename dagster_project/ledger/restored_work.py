@@ -22,7 +22,6 @@ from dagster_project.ledger.work import ReadyWork, WorkItem, load_work
 
 ACTOR = "loop"
 ASK_AGAIN_WITHIN = timedelta(minutes=5)
-PROVED_NOT_DONE = "proved_not_done"
 SENT_AGAIN = "sent_again"  # the destination makes one effect of it, however often it is sent
 
 

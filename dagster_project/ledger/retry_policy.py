@@ -9,6 +9,7 @@ from dagster_project.contracts.destination import IdempotencyClass, Outcome, Ver
 from dagster_project.contracts.vocabulary import ActionState
 
 UNKNOWN_OUTCOME = "unknown_outcome"
+PROVED_NOT_DONE = "proved_not_done"  # the destination was asked, and it had not happened
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.gates import goes_where_the_way_is_open
 from dagster_project.ledger.restored_work import to_be_asked
-from dagster_project.ledger.retry_policy import UNKNOWN_OUTCOME, Consequence
+from dagster_project.ledger.retry_policy import PROVED_NOT_DONE, UNKNOWN_OUTCOME, Consequence
 from dagster_project.ledger.schema import IN_QUEUE, actions
 from dagster_project.ledger.settlement import settle_reconciled
 from dagster_project.ledger.work import ReadyWork, load_work
@@ -67,7 +67,7 @@ def record_answer(database: Database, action_id: str, outcome: Outcome | None, w
             settle_reconciled(connection, row, Consequence(ActionState.DELIVERED, "", is_counted=False), outcome, now)
         elif outcome.verdict is Verdict.RETRY:
             settle_reconciled(
-                connection, row, Consequence(ActionState.WAITING, "proved_not_done", is_counted=False), outcome, now
+                connection, row, Consequence(ActionState.WAITING, PROVED_NOT_DONE, is_counted=False), outcome, now
             )
         else:
             connection.execute(

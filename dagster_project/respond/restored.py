@@ -15,7 +15,6 @@ from datetime import datetime
 from dagster_project.contracts.destination import Outcome, Verdict
 from dagster_project.contracts.playbook import PlaybookVersion
 from dagster_project.ledger.restored_work import (
-    PROVED_NOT_DONE,
     SENT_AGAIN,
     ask_later,
     end_where_nothing_is_to_follow,
@@ -26,6 +25,7 @@ from dagster_project.ledger.restored_work import (
     restored_work,
 )
 from dagster_project.ledger.restoring import gap_began_at
+from dagster_project.ledger.retry_policy import PROVED_NOT_DONE
 from dagster_project.ledger.work import WorkItem
 from dagster_project.respond.asking import ask
 from dagster_project.respond.fitting import DoesNotFit, operation_for
