@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import yaml
@@ -14,6 +14,9 @@ from rich.text import Text
 
 from dagster_project.cli.terminal import console
 from dagster_project.settings import settings
+
+if TYPE_CHECKING:
+    from dagster_project.respond.action_run import Surroundings
 
 
 @click.group()
@@ -94,7 +97,7 @@ def preview(signal: str, pairs: tuple[str, ...], show_personal_data: bool) -> No
     with console().status("dbt parse"):
         prepare_if_stale(settings())
     around = surroundings()
-    _known(signal)
+    _known(around, signal)
     if show_personal_data:
         look_at_personal_data(around, {signal: ()}, "loopctl preview")
     shown = console()
@@ -140,11 +143,9 @@ def _print_preview(shown: Console, found: Any, masking: Any) -> None:
         shown.print(Text(f"  note: {note}", style="dim"))
 
 
-def _known(signal: str) -> None:
-    from dagster_project.runtime import surroundings
-
+def _known(around: Surroundings, signal: str) -> None:
     try:
-        surroundings().catalog.signal(signal)
+        around.catalog.signal(signal)
     except KeyError as error:
         raise click.ClickException(str(error.args[0])) from error
 
@@ -173,17 +174,28 @@ def go_shadow(signal: str, why: str, who: str) -> None:
 
 
 def _decide(signal: str, mode: Any, why: str, who: str, is_sure: bool) -> None:
-    from dagster_project.cli.identity import acting_member, council_of, told_in_words
+    """Going live needs the project's files as they are; going back into shadow has to work whatever they are."""
+    from dagster_project.cli.at_hand import at_hand
+    from dagster_project.contracts.vocabulary import Mode
     from dagster_project.runtime import surroundings
+
+    if mode is Mode.LIVE:
+        return _decide_with(surroundings(), signal, mode, why, who, is_sure)
+    with at_hand() as around:
+        return _decide_with(around, signal, mode, why, who, is_sure)
+
+
+def _decide_with(around: Surroundings, signal: str, mode: Any, why: str, who: str, is_sure: bool) -> None:
+    from dagster_project.cli.identity import acting_member, council_of, told_in_words
     from dagster_project.verify.guarded import shadow_lines
 
-    _known(signal)
+    _known(around, signal)
     if mode.value == "live":
-        lines = list(shadow_lines(surroundings().database, signal))
+        lines = list(shadow_lines(around.database, signal))
         click.echo("\n".join(lines) if lines else f"{signal} has planned nothing in shadow yet")
         if not is_sure:
             click.confirm(f"From its next build on, what {signal} finds is acted on. Go live?", abort=True)
-    member = acting_member(surroundings().database, who)
+    member = acting_member(around.database, who)
     with told_in_words():
-        council_of(surroundings()).decide_mode(member, signal, mode, why)
+        council_of(around).decide_mode(member, signal, mode, why)
     click.echo(f"{signal} is {mode.value}; nothing that was planned in shadow is sent")
