@@ -63,6 +63,9 @@ def _print_reasons(console: Console, signal: SignalStatus) -> None:
 
 
 def _print_troubles(console: Console, status: LoopStatus) -> None:
+    for signal in status.signals:
+        if signal.held_builds:
+            console.print(Text(f"{signal.signal}: {signal.held_builds}", style="bold red"), soft_wrap=True)
     for name, problems in status.quarantined.items():
         console.print(Text(f"quarantined: {name}", style="bold red"))
         for problem in problems:
