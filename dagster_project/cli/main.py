@@ -172,7 +172,7 @@ def demo(customers: int, seed: int) -> None:
 @click.option("--port", default=3000, show_default=True, help="Dagster's pages.")
 @click.option("--fast", "is_fast", is_flag=True, help="Runs are taken by warm workers: docs/fast_profile.md.")
 def dev(port: int, is_fast: bool) -> None:
-    """The sandbox and `dagster dev` together, until Ctrl-C."""
+    """The sandbox and `dagster dev` together, until Ctrl-C or SIGTERM."""
     from dagster_project.cli.development import run_development
 
     sys.exit(run_development(console(), port, is_fast))
