@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,11 @@ from rich.console import Console
 from rich.text import Text
 
 from dagster_project.cli.terminal import console
+from dagster_project.detect.thresholds import NOT_GOVERNED
 from dagster_project.settings import settings
 
 if TYPE_CHECKING:
+    from dagster_project.contracts.catalog import Catalog
     from dagster_project.respond.action_run import Surroundings
 
 
@@ -72,12 +75,18 @@ def validate(schema_dir: Path | None, catalogue: Path | None) -> None:
     sys.exit(1 if report.problems else 0)
 
 
-def _variables(pairs: tuple[str, ...]) -> dict[str, Any]:
+def _variables(pairs: tuple[str, ...], catalog: Catalog) -> dict[str, Any]:
+    """Refuses a name that no model knows: dbt would take it in silence, and the preview would show no difference."""
+    known = {*catalog.thresholds, *NOT_GOVERNED, *(name for one in catalog.signals.values() for name in one.reads)}
     variables: dict[str, Any] = {}
     for pair in pairs:
         name, sign, text = pair.partition("=")
         if not sign:
             raise click.UsageError(f"--var {pair}: write it as name=value")
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            meant = f"did you mean {near[0]!r}? " if near else ""
+            raise click.UsageError(f"--var {name}: there is no such var; {meant}There are: {', '.join(sorted(known))}")
         variables[name] = yaml.safe_load(text)
     return variables
 
@@ -100,10 +109,10 @@ def preview(signal: str, pairs: tuple[str, ...], show_personal_data: bool) -> No
     _known(around, signal)
     if show_personal_data:
         look_at_personal_data(around, {signal: ()}, "loopctl preview")
-    shown = console()
+    variables, shown = _variables(pairs, around.catalog), console()
     try:
         with shown.status("dbt compile, then a read-only query"):
-            found = look(around, signal, _variables(pairs))
+            found = look(around, signal, variables)
     except PreviewFailed as error:
         raise click.ClickException(str(error)) from error
     _print_preview(shown, found, around.catalog if not show_personal_data else None)

@@ -67,13 +67,16 @@ def main(state: Path | None) -> None:
 
 @main.command()
 def prepare() -> None:
-    """Parse the dbt project and compile the catalog; says what is quarantined and why."""
+    """Parse the dbt project and compile the catalog; says where each role goes, what is quarantined and why."""
+    from dagster_project.cli.printing import binding_lines
     from dagster_project.prepare import prepare as compile_now
 
     shown = console()
     with shown.status("dbt parse"):
         catalog = compile_now(settings())
     shown.print(Text(f"catalog: {len(catalog.signals)} signals: {', '.join(catalog.signals) or 'none'}"))
+    for line in binding_lines(settings(), catalog):
+        shown.print(Text(line), soft_wrap=True)
     for quarantined in catalog.quarantined.values():
         shown.print(Text(f"quarantined: {quarantined.name}", style="bold red"))
         for problem in quarantined.problems:

@@ -288,3 +288,9 @@ def test_the_state_option_is_for_one_process(loopctl: Loopctl, environment: pyte
     loopctl("--state", str(tmp_path / "given"), "held")
     assert settings().state_dir == tmp_path / "given"
     assert os.environ["LOOP_STATE_DIR"] == str(tmp_path / "given")
+
+
+def test_a_misspelt_var_of_a_preview_is_refused_with_the_name_that_was_meant(prepared_loopctl: Loopctl) -> None:
+    result = prepared_loopctl("preview", "customer_churn_risk", "--var", "churn_treshold=0.8")
+    assert result.exit_code == 2
+    assert "--var churn_treshold: there is no such var; did you mean 'churn_threshold'? There are: " in result.output
