@@ -28,8 +28,8 @@ from sqlalchemy import func, insert, select
 from dagster_project.contracts.catalog import Catalog
 from dagster_project.contracts.destination import Outcome, Verdict
 from dagster_project.contracts.vocabulary import Mode
-from dagster_project.ledger.catching_up import refresh_do_not_contact
 from dagster_project.ledger.claims import claim, due_count, release
+from dagster_project.ledger.contacts import refresh_do_not_contact
 from dagster_project.ledger.database import Database, open_database
 from dagster_project.ledger.gates import Claim
 from dagster_project.ledger.intake import baseline_through, bind_incarnation, known_builds

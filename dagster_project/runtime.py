@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dagster_project.contracts.catalog import Catalog
+from dagster_project.contracts.event import BuildRefused
 from dagster_project.detect.lookout import Watch, watching
 from dagster_project.detect.warehouse_reading import flagged_severities, reading
 from dagster_project.ledger.catching_up import catch_up
 from dagster_project.ledger.claims import due_count, most_severe_due
+from dagster_project.ledger.contacts import DO_NOT_CONTACT_MODEL, doubt_in_words
 from dagster_project.ledger.database import open_database
 from dagster_project.ledger.intake import IntakeReport
 from dagster_project.ledger.log_lines import write_json_lines
 from dagster_project.ledger.marks import mark_place
+from dagster_project.ledger.refused_builds import note_refused
 from dagster_project.ledger.reopening import Reopening
 from dagster_project.ledger.restoring import advance, recognise
 from dagster_project.ledger.run_presence import runs_gone
@@ -54,7 +57,8 @@ class LedgerDesk:
     """Answers a sensor from the ledger."""
 
     def catch_up(self, signal: str) -> Sequence[str]:
-        return [told(report) for report in take_in_new_builds(surroundings(), signal)]
+        around = surroundings()
+        return [*map(told, take_in_new_builds(around, signal)), *contacts_in_doubt(around)]
 
     def due(self, signal: str) -> int:
         database, chosen = surroundings().database, settings()
@@ -78,10 +82,22 @@ def take_in_new_builds(around: Surroundings, signal: str) -> list[IntakeReport]:
     place = mark_place(chosen.ledger_mark_address)
     recognise(around.database, place)
     target = chosen.warehouse_target
-    reports = catch_up(around.database, target, around.catalog, signal, operations, chosen.largest_build)
+    try:
+        reports = catch_up(around.database, target, around.catalog, signal, operations, chosen.largest_build)
+    except BuildRefused:
+        note_refused(around.database, signal, is_refused=True)
+        raise
+    note_refused(around.database, signal, is_refused=False)
     if reports:
         advance(around.database, place)
     return reports
+
+
+def contacts_in_doubt(around: Surroundings) -> list[str]:
+    """Why the ledger's do-not-contact list is not what the warehouse says; empty where it is."""
+    with around.database.reading() as connection:
+        doubt = doubt_in_words(connection, DO_NOT_CONTACT_MODEL in around.catalog.models)
+    return [f"do-not-contact list: {doubt}"] if doubt else []
 
 
 def reopening_of(around: Surroundings, signal: str, needs_approval: bool) -> Reopening:

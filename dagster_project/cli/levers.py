@@ -165,7 +165,7 @@ LEVERS = (
     _lever("reject", "End held work for good; asks first.", _what_would_end("reject")),
     _lever("replay", "Try dead work, or work of unknown outcome, anew under the same key."),
     _lever("discard", "End waiting, held or dead work for good; asks first.", _what_would_end("discard")),
-    _lever(MARK_DONE, "Note that held work of unknown outcome, or of a restored ledger, was done; nothing is sent."),
+    _lever(MARK_DONE, "Note that held work that may have happened was done; nothing is sent."),
     stop_all,
     pause,
     resume,

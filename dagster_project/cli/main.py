@@ -13,7 +13,7 @@ import click
 from rich.text import Text
 from sqlalchemy.exc import OperationalError
 
-from dagster_project.cli import analyst, auditing, governing, levers, past
+from dagster_project.cli import analyst, auditing, contact_list, governing, levers, past
 from dagster_project.cli.console import access, serve_console
 from dagster_project.cli.terminal import console
 from dagster_project.contracts.catalog import CatalogRefused
@@ -270,7 +270,7 @@ for command in (analyst.new, analyst.validate, analyst.preview, analyst.go_live,
     main.add_command(command)
 for command in (auditing.audit, auditing.alerts, auditing.erase, governing.criteria):
     main.add_command(command)
-for command in (past.baseline, past.backfill, past.prune):
+for command in (past.baseline, past.backfill, past.prune, contact_list.contacts):
     main.add_command(command)
 for command in (access, serve_console):
     main.add_command(command)

@@ -25,7 +25,7 @@ from dagster_project.ledger.unknown_outcomes import unknown_count
 from dagster_project.prepare import DbtCommand
 from dagster_project.respond.action_run import Surroundings, tidy
 from dagster_project.respond.jobs import build_job
-from dagster_project.runtime import take_in_new_builds, told
+from dagster_project.runtime import contacts_in_doubt, take_in_new_builds, told
 from dagster_project.settings import Settings
 
 Say = Callable[[str], None]
@@ -91,6 +91,8 @@ def detect_all(around: Surroundings, say: Say) -> int:
             say(f"{name}: {error}")
             continue
         say(f"{name}: {'; '.join([*map(told, news), *_not_released(around, name)]) or 'no new build'}")
+    for line in contacts_in_doubt(around):
+        say(line)
     return refused
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from dagster_project.console.figures import Figures, SignalFigures
 from dagster_project.contracts.durations import span
-from dagster_project.verify.alerting import BROKEN_CHAIN, FAILED_CHECK
+from dagster_project.verify.alerting import BROKEN_CHAIN, BUILD_REFUSED, CONTACTS_IN_DOUBT, FAILED_CHECK
 
 
 class Level(StrEnum):
@@ -86,11 +86,16 @@ def troubles_of_loop(figures: Figures, seen: frozenset[str] | None) -> list[Trou
 
 
 def _of_incidents(figures: Figures, seen: frozenset[str] | None) -> Iterator[Trouble]:
-    """What only an incident tells: checks that failed and a touched trail; the rest is counted by the signals."""
+    """What only an incident tells: checks, a touched trail, refused builds, a list in doubt; signals count the rest."""
     for incident in figures.incidents:
         since = f"since {incident.opened_at:%d %b %H:%M}"
         if incident.kind == BROKEN_CHAIN and seen is None:
             yield Trouble(Level.BAD, f"the audit trail was touched, {since}: {incident.summary}", "/audit")
+        if incident.kind == CONTACTS_IN_DOUBT:
+            yield Trouble(Level.BAD, f"the do-not-contact list is in doubt, {since}: {incident.summary}", "/audit")
+        if incident.kind == BUILD_REFUSED and (seen is None or incident.subject in seen):
+            told = f"a build of {incident.subject} is refused, {since}: {incident.summary}"
+            yield Trouble(Level.BAD, told, f"/signals/{incident.subject}")
         if incident.kind != FAILED_CHECK:
             continue
         signal = next((one.name for one in figures.signals if one.name in incident.subject), None)

@@ -15,6 +15,10 @@ from dagster_project.contracts.vocabulary import Kind, Severity
 CLOUDEVENT_SCHEMA_VERSION = "1"
 
 
+class BuildRefused(Exception):
+    """A build that is not taken in as it is. What the ledger has is none the worse for it and goes on."""
+
+
 @dataclass(frozen=True)
 class Build:
     """One captured and released build of a signal; the counts are what its capture wrote."""

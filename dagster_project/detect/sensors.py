@@ -23,6 +23,7 @@ from dagster import (
 )
 
 from dagster_project.contracts.catalog import CatalogSignal
+from dagster_project.contracts.event import BuildRefused
 from dagster_project.detect.lookout import Lookout, Watch, wait_for_news
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable
 
@@ -45,7 +46,10 @@ class Desk(Protocol):
     """What a sensor asks of the ledger."""
 
     def catch_up(self, signal: str) -> Sequence[str]:
-        """Takes new builds in; returns a line on each. Raises WarehouseUnavailable."""
+        """Takes new builds in; returns a line on each. Raises WarehouseUnavailable, BuildRefused.
+
+        What else it raises means that nothing may be sent: the ledger is not to be relied upon, or is another one's.
+        """
         ...
 
     def due(self, signal: str) -> int:
@@ -102,6 +106,9 @@ def build_sensor(
     """The sensor of one signal. A run request carries no ids and no data: the run claims what is due then.
 
     Its priority is the severity of what is due, so that in a full queue a critical case waits for no wave.
+
+    A build that is refused fails the evaluation that has nothing to ask for: one that fails can ask for nothing. An
+    evaluation that asks for runs says it in its log.
     """
     status = DefaultSensorStatus.RUNNING if is_running_by_default else DefaultSensorStatus.STOPPED
 
@@ -117,8 +124,10 @@ def build_sensor(
         look = _Look(context, desk, signal.name, job.name, capacity)
         news = look.until_a_run_is_missing()
         now = look.standing()
-        summary = f"{'; '.join(news) or 'no new build'}. {now.due} due, {now.running} runs under way"
+        summary = f"{'; '.join(dict.fromkeys(news)) or 'no new build'}. {now.due} due, {now.running} runs under way"
         if not now.missing:
+            if look.refused is not None:
+                raise look.refused
             return SkipReason(summary)
         context.log.info(summary)
         tags = {"signal": signal.name, PRIORITY_TAG: str(desk.most_severe(signal.name))}
@@ -127,7 +136,7 @@ def build_sensor(
     return watch
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Look:
     """One evaluation of a sensor: a full look, and where there is a place for it, a wait for the next one."""
 
@@ -136,6 +145,7 @@ class _Look:
     signal: str
     job: str
     capacity: Capacity
+    refused: BuildRefused | None = None  # by the last look
 
     def until_a_run_is_missing(self) -> list[str]:
         """What was taken in, in words; ends at once where a run is missing, else when the wait is over."""
@@ -151,19 +161,29 @@ class _Look:
         while is_looking:
             seen = watch.mark()  # before the look: what is committed during it is news again
             news += self._take_in()
-            is_looking = not self._is_missing() and wait_for_news(watch, seen, self._is_missing, until)
+            is_looking = self._may_wait() and wait_for_news(watch, seen, self._is_missing, until)
         return news
 
     def _take_in(self) -> list[str]:
-        """A warehouse that cannot be read now is a reason, not a failure: due work goes on."""
+        """A warehouse that cannot be read now is a reason, not a failure, and a build that is refused ends nothing but
+        this look: due work goes on."""
+        self.refused = None
         try:
             news = self.desk.catch_up(self.signal)
+        except BuildRefused as error:
+            self.refused = error
+            self.context.log.error(str(error))
+            return [f"build refused: {error}"]
         except WarehouseUnavailable as error:
             self.context.log.warning(str(error))
             return [f"warehouse not read: {error}"]
         for line in news:
             self.context.log.info(line)
         return list(news)
+
+    def _may_wait(self) -> bool:
+        """What was refused is told at once."""
+        return self.refused is None and not self._is_missing()
 
     def _is_missing(self) -> bool:
         return self.standing().missing > 0

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-
-from sqlalchemy import Connection, delete, insert, select
 
 from dagster_project.contracts.catalog import Catalog, CatalogSignal
 from dagster_project.contracts.event import Build, SignalEvent
@@ -14,6 +11,7 @@ from dagster_project.contracts.vocabulary import Severity
 from dagster_project.contracts.warehouse import WarehouseTarget
 from dagster_project.crash_points import reach
 from dagster_project.detect.warehouse_reading import (
+    WarehouseConnection,
     do_not_contact_rows,
     events_of,
     flagged_severities,
@@ -23,6 +21,7 @@ from dagster_project.detect.warehouse_reading import (
     released_builds,
     unreleased_builds,
 )
+from dagster_project.ledger.contacts import DO_NOT_CONTACT_MODEL, Listed, refresh_do_not_contact
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.held_builds import note_held_builds
 from dagster_project.ledger.intake import (
@@ -36,11 +35,6 @@ from dagster_project.ledger.intake import (
 from dagster_project.ledger.modes import declare_mode
 from dagster_project.ledger.planning import BoundOperation
 from dagster_project.ledger.restoring import unaccounted_through
-from dagster_project.ledger.schema import do_not_contact
-from dagster_project.ledger.transitions import write_audit
-
-DO_NOT_CONTACT_MODEL = "do_not_contact"
-ACTOR = "loop"
 
 
 @dataclass(frozen=True)
@@ -85,8 +79,7 @@ def catch_up(
             )
             for build in missing
         ]
-        model = catalog.models.get(DO_NOT_CONTACT_MODEL)
-        listed = do_not_contact_rows(warehouse, model.relation) if model else []
+        listed = _contacts_of(warehouse, catalog)
     reach("warehouse_read")
     bind_incarnation(database, incarnation)
     reach("incarnation_bound")
@@ -96,6 +89,23 @@ def catch_up(
     refresh_do_not_contact(database, listed)
     reach("contacts_refreshed")
     return take_in_all(database, new_builds, signal, operations)
+
+
+def read_contacts(database: Database, target: WarehouseTarget, catalog: Catalog) -> list[Listed]:
+    """The warehouse's do-not-contact list as it is now, empty where the project has none.
+
+    Raises WarehouseUnavailable, or WrongWarehouse where it is not this ledger's.
+    """
+    with reading(target) as warehouse:
+        incarnation, listed = incarnation_of(warehouse, catalog.capture), _contacts_of(warehouse, catalog)
+    bind_incarnation(database, incarnation)
+    return listed or []
+
+
+def _contacts_of(warehouse: WarehouseConnection, catalog: Catalog) -> list[Listed] | None:
+    """None where the project has no such model: that is not a list on which nobody stands."""
+    model = catalog.models.get(DO_NOT_CONTACT_MODEL)
+    return do_not_contact_rows(warehouse, model.relation) if model else None
 
 
 def _refuse_too_large(build: Build, largest_build: int) -> None:
@@ -132,46 +142,3 @@ def take_in_all(
         )
         for new in new_builds
     ]
-
-
-def refresh_do_not_contact(database: Database, listed: Sequence[tuple[str, str, str, datetime]]) -> int:
-    """Makes the ledger's list equal the warehouse's; returns how many entries changed."""
-    wanted = {(entity, entity_id): (reason, at) for entity, entity_id, reason, at in listed}
-
-    def known(connection: Connection) -> set[tuple[str, str]]:
-        rows = connection.execute(select(do_not_contact.c.entity, do_not_contact.c.entity_id))
-        return {(row.entity, row.entity_id) for row in rows}
-
-    with database.reading() as connection:
-        if known(connection) == set(wanted):
-            return 0
-
-    def work(connection: Connection) -> int:
-        now, before = database.now(), known(connection)
-        added, removed = sorted(set(wanted) - before), sorted(before - set(wanted))
-        rows = [
-            {
-                "entity": entity,
-                "entity_id": entity_id,
-                "reason": wanted[entity, entity_id][0],
-                "listed_at": wanted[entity, entity_id][1],
-            }
-            for entity, entity_id in added
-        ]
-        if rows:
-            connection.execute(insert(do_not_contact), rows)
-        for entity, entity_id in removed:
-            connection.execute(
-                delete(do_not_contact).where(do_not_contact.c.entity == entity, do_not_contact.c.entity_id == entity_id)
-            )
-        entries = [(verb, key) for verb, keys in (("listed", added), ("unlisted", removed)) for key in keys]
-        write_audit(
-            connection,
-            [
-                {"at": now, "actor": ACTOR, "verb": verb, "reason": "do_not_contact", "detail": f"{entity} {entity_id}"}
-                for verb, (entity, entity_id) in entries
-            ],
-        )
-        return len(entries)
-
-    return database.write(work)

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, sele
 from dagster_project.contracts.destination import ReasonFor, Verdict
 from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.ledger.database import Database
+from dagster_project.ledger.listed_work import DO_NOT_CONTACT, held_for_listed
 from dagster_project.ledger.planning import RESTORED_LEDGER
 from dagster_project.ledger.readiness import refresh_groups, refresh_lanes
 from dagster_project.ledger.retry_policy import UNKNOWN_OUTCOME
@@ -19,6 +20,7 @@ from dagster_project.ledger.schema import actions, attempts, pauses
 from dagster_project.ledger.transitions import Transition, apply_transitions, chunks, write_audit
 
 MARKED_DONE = "marked_done"
+MAY_BE_DONE = (UNKNOWN_OUTCOME, RESTORED_LEDGER, DO_NOT_CONTACT)  # reasons of held work that may have happened
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,14 @@ class NothingSelected(Exception):
 def approve(database: Database, selection: Selection, person: Person) -> int:
     """Releases held work; exactly what was rendered and shown is sent. Returns how many actions and groups changed.
 
-    An unknown outcome is not approved: sending it again is `replay`, in so many words.
+    An unknown outcome is not approved: sending it again is `replay`, in so many words. Nor is what would reach somebody
+    who is on the do-not-contact list now: whoever approved it, it would not be sent.
     """
-    where = [actions.c.state == ActionState.HELD.value, actions.c.reason != UNKNOWN_OUTCOME]
+    where = [
+        actions.c.state == ActionState.HELD.value,
+        actions.c.reason != UNKNOWN_OUTCOME,
+        actions.c.action_id.notin_(held_for_listed()),
+    ]
     return _move(database, selection, person, where, ActionState.WAITING, "approved", {"is_approved": True})
 
 
@@ -63,7 +70,7 @@ def mark_done(database: Database, selection: Selection, person: Person) -> int:
 
     Later steps go on as after any delivery. Returns how many actions and groups changed.
     """
-    where = [actions.c.state == ActionState.HELD.value, actions.c.reason.in_((UNKNOWN_OUTCOME, RESTORED_LEDGER))]
+    where = [actions.c.state == ActionState.HELD.value, actions.c.reason.in_(MAY_BE_DONE)]
     return _move(database, selection, person, where, ActionState.DELIVERED, "delivered", {}, reason=MARKED_DONE)
 
 

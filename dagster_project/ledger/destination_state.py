@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from dagster_project.contracts.destination import Outcome, ReasonFor, Verdict
+from dagster_project.contracts.destination import ReasonFor
+from dagster_project.ledger.blame import FAILING, Answer, failures_shown
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.schema import destinations, pauses
 from dagster_project.ledger.transitions import write_audit
@@ -41,23 +42,20 @@ class DestinationNews:
     detail: str = ""
 
 
-FAILING = frozenset({ReasonFor.UNREACHABLE, ReasonFor.TIMED_OUT, ReasonFor.REPLY_LOST, ReasonFor.SERVER_ERROR})
+def news_from(answers: Sequence[Answer]) -> DestinationNews:
+    """Sums up a batch in the order in which it was answered, blame already given.
 
-
-def news_from(outcomes: Sequence[Outcome]) -> DestinationNews:
-    """Sums up a batch in the order in which it was answered. A 429 is no failure; a rejected row is none either."""
-    failures, had_success, last = 0, False, None
-    for outcome in outcomes:
-        if outcome.verdict in (Verdict.DELIVERED, Verdict.REJECTED):
-            failures, had_success = 0, True
-        elif outcome.reason in FAILING and outcome.scope == "destination":
-            failures, last = failures + 1, outcome
+    A 429 is no failure; a rejected row is none either.
+    """
+    outcomes = [outcome for answer in answers for outcome in answer.outcomes]
     waits = [o.retry_after for o in outcomes if o.retry_after is not None and o.scope == "destination"]
     refused = next((o for o in outcomes if o.reason == ReasonFor.UNAUTHORIZED), None)
-    shown = refused or last
+    failures = failures_shown(answers)
+    failed = [o for o in outcomes if o.reason in FAILING]
+    shown = refused or (failed[-1] if failures else None)
     return DestinationNews(
         failures=failures,
-        had_success=had_success,
+        had_success=any(answer.is_answered for answer in answers),
         retry_after=max(waits) if waits else None,
         is_unauthorized=refused is not None,
         reason=shown.reason if shown else "",
@@ -77,7 +75,8 @@ def record_news(database: Database, destination: str, news: DestinationNews, pol
             return
         before = 0 if row is None or news.had_success else row.failures
         waits_until = row.not_before if row is not None else None
-        values = _values(before + news.failures, waits_until, news, policy, now)
+        # Calls that fail side by side are one look at the destination, however many were under way.
+        values = _values(before + min(news.failures, policy.opens_after), waits_until, news, policy, now)
         if row is None:
             connection.execute(insert(destinations), {"destination": destination, **values})
         elif _differs(row, values):
@@ -88,6 +87,13 @@ def record_news(database: Database, destination: str, news: DestinationNews, pol
             _pause(connection, destination, news.detail, now)
 
     database.write(work, over=f"destination {destination}")
+
+
+def on_trial(database: Database, names: Collection[str], policy: CircuitPolicy) -> set[str]:
+    """Which of these destinations have an open circuit, or had one and have not answered since: a single call tries."""
+    with database.reading() as connection:
+        failing = (destinations.c.destination.in_(sorted(names)), destinations.c.failures >= policy.opens_after)
+        return set(connection.execute(select(destinations.c.destination).where(*failing)).scalars())
 
 
 def _is_worth_a_row(news: DestinationNews) -> bool:

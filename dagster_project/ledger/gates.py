@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select, true
 
 from dagster_project.contracts.vocabulary import Mode
 from dagster_project.ledger.database import Database
@@ -46,6 +46,12 @@ def blocked_destinations(connection: Connection, now: datetime) -> set[str]:
         select(destinations.c.destination).where(or_(destinations.c.open_until > now, destinations.c.not_before > now))
     ).scalars()
     return {subject.removeprefix("destination:") for subject in paused} | set(closed)
+
+
+def goes_where_the_way_is_open(connection: Connection, now: datetime) -> ColumnElement[bool]:
+    """Whether the destination of an action takes something now."""
+    blocked = blocked_destinations(connection, now)
+    return actions.c.destination.notin_(sorted(blocked)) if blocked else true()
 
 
 def is_closed(connection: Connection, signal: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, select, text
 
 from dagster_project.contracts.roles import Member, Reach, Right, own_hand, reach_of, refusal
 from dagster_project.contracts.vocabulary import Mode
-from dagster_project.ledger import controls, modes
+from dagster_project.ledger import contacts, controls, modes
 from dagster_project.ledger.controls import Person, Selection, selected
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.gates import ALL
@@ -96,6 +96,11 @@ class Council:
         right = Right.GO_LIVE if mode is Mode.LIVE else Right.GO_SHADOW
         self.ask(member, right, reach_of([signal], self.owner_of), signal)
         modes.decide_mode(self.database, signal, mode, Person(member.name, why))
+
+    def accept_missing_contacts(self, member: Member, entries: Sequence[contacts.Entry], why: str) -> int:
+        """Takes entries off the do-not-contact list. Returns how many there were. Raises NotAllowed."""
+        self.ask(member, Right.APPROVE, EVERYTHING, contacts.DO_NOT_CONTACT_MODEL)
+        return contacts.accept_missing(self.database, entries, Person(member.name, why))
 
     def reach_of_subject(self, subject: str) -> Reach:
         """What a pause touches: one signal, or more than one owner's."""

@@ -15,11 +15,12 @@ from sqlalchemy.exc import IntegrityError
 
 from dagster_project.contracts.catalog import CatalogSignal
 from dagster_project.contracts.conditions import resolve_path
-from dagster_project.contracts.event import Build, SignalEvent
+from dagster_project.contracts.event import Build, BuildRefused, SignalEvent
 from dagster_project.contracts.vocabulary import ActionState, Kind, Severity
 from dagster_project.crash_points import reach
-from dagster_project.ledger.contacts import listed_contacts
+from dagster_project.ledger.cool_down import acted_since, note_cool_down
 from dagster_project.ledger.database import Database
+from dagster_project.ledger.listed_work import listed_contacts
 from dagster_project.ledger.modes import mode_of
 from dagster_project.ledger.planning import (
     RESTORED_LEDGER,
@@ -29,7 +30,6 @@ from dagster_project.ledger.planning import (
     PlannedAction,
     plan_build,
 )
-from dagster_project.ledger.pruned import entities_acted_since
 from dagster_project.ledger.readiness import refresh_lanes
 from dagster_project.ledger.row_counts import Counted, Subject, add_counts, counted_action
 from dagster_project.ledger.schema import actions, builds, events, facts, playbook_versions
@@ -40,7 +40,7 @@ INCARNATION = "warehouse_incarnation"
 ACTOR = "loop"
 
 
-class BuildMismatch(Exception):
+class BuildMismatch(BuildRefused):
     """A build's events are not what the build says; it is not taken in, and nothing of it was planned."""
 
 
@@ -151,6 +151,7 @@ def _take_in(
     spec = signal.spec.model_copy(update={"mode": mode_of(connection, signal.name, signal.spec.mode)})
     plan = plan_build(build, signal_events, spec, signal.version, operations, plan_facts)
     _insert_build(connection, build, plan, is_baseline, now)
+    note_cool_down(connection, build.signal, spec.cool_down.as_timedelta() if spec.cool_down else None)
     _insert_events(connection, signal_events, plan)
     insert_version(connection, signal, version, now)
     ends = not is_baseline and Kind.RESOLVED not in plan.guards  # a wave that waits for a person ends nothing yet
@@ -203,15 +204,8 @@ def read_facts(
         if is_unaccounted:  # groups get the keys that they had when nothing was held for being unaccounted for
             is_open = and_(is_open, actions.c.reason != RESTORED_LEDGER)
         open_lanes |= set(connection.execute(select(actions.c.entity_id).where(*lane, is_open)).scalars())
-        if signal.spec.cool_down is not None:
-            since = now - signal.spec.cool_down.as_timedelta()
-            acted = (
-                actions.c.kind == Kind.OPENED.value,
-                actions.c.state == ActionState.DELIVERED.value,
-                actions.c.settled_at > since,
-            )
-            recent |= set(connection.execute(select(actions.c.entity_id).where(*lane, *acted)).scalars())
-            recent |= entities_acted_since(connection, signal.name, Kind.OPENED.value, some, since)
+    if signal.spec.cool_down is not None:
+        recent = set(acted_since(connection, signal.name, entities, now - signal.spec.cool_down.as_timedelta()))
     return PlanFacts(
         is_baseline=False,
         do_not_contact=listed_contacts(connection, signal.spec.contact_entity(), contacts),

@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, literal, select, true, update
+from sqlalchemy import Connection, Row, func, insert, literal, select, true, update
 
 from dagster_project.contracts.destination import IdempotencyClass
 from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.crash_points import reach
-from dagster_project.ledger.contacts import listed_contacts
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.gates import Claim, blocked_destinations, is_closed, is_held_by
-from dagster_project.ledger.moving_on import members_of, move_on, refresh_after
-from dagster_project.ledger.readiness import refresh_groups
+from dagster_project.ledger.moving_on import move_on, refresh_after
+from dagster_project.ledger.refusals import keep_back_refused
 from dagster_project.ledger.retry_policy import Consequence
 from dagster_project.ledger.row_writing import insert_rows
 from dagster_project.ledger.schema import actions, attempts, requests
@@ -31,7 +30,7 @@ LEASE_USED = 1 / 6  # of its length, before an intent writes a lease anew
 SETTLED_BY = tuple(
     actions.c[name]
     for name in (
-        "action_id", "is_group", "group_id", "event_id", "signal", "build_id", "entity_id", "state", "attempts",
+        "action_id", "is_group", "group_id", "event_id", "signal", "build_id", "entity_id", "kind", "state", "attempts",
         "idempotency", "destination", "is_ready", "is_sealed", "contact_entity", "contact_id", "playbook_version",
         "step", "reason", "lease_until",
     )
@@ -68,7 +67,7 @@ def write_intents(
     """Stores what was rendered and opens an attempt for each action that may be sent at this very moment.
 
     Checked again here, in the intent's own transaction: the lease, the lane's order, pauses, open circuits,
-    do-not-contact. A lease that has been used for a while is renewed.
+    do-not-contact, the cool-down. A lease that has been used for a while is renewed.
     Parameters: the claim; the actions to send, rendered before or now; how long the lease holds from now; what was
     rendered now: it is stored, groups are sealed, and what could not be rendered or is held for a person is settled.
     """
@@ -83,7 +82,7 @@ def write_intents(
         if report.states:
             mine = _mine(connection, claim, action_ids)  # what stopped may have changed what is ready
         wanted = [mine[one] for one in action_ids if one in mine and one not in unsent]
-        rows = _sendable(connection, wanted, {r.action_id for r in renderings}, now)
+        rows = _sendable(connection, claim, wanted, {r.action_id for r in renderings}, now)
         return Intents(_open_attempts(connection, claim, rows, now, now + lease_within), report)
 
     return database.write(work, over=claim.signal)
@@ -111,64 +110,16 @@ def _store(
 
 
 def _sendable(
-    connection: Connection, wanted: Sequence[Row[Any]], just_sealed: set[str], now: datetime
+    connection: Connection, claim: Claim, wanted: Sequence[Row[Any]], just_sealed: set[str], now: datetime
 ) -> list[Row[Any]]:
-    """Of the actions that are still ours, those whose way is open; whom the do-not-contact list names is settled."""
+    """Of the actions that are still ours, those whose way is open; what must not be sent any more is settled."""
     blocked = blocked_destinations(connection, now)
     is_sealed = {row.action_id for row in wanted if row.is_sealed} | just_sealed
     open_rows = [
         row for row in wanted if row.is_ready and row.action_id in is_sealed and row.destination not in blocked
     ]
-    refused = _refused_contacts(connection, open_rows)
-    _suppress_contacts(connection, refused, now)
-    kept_back = {row.action_id for row in refused} | _groups_with_refused(connection, open_rows, now)
+    kept_back = keep_back_refused(connection, claim.signal, open_rows, now)
     return [row for row in open_rows if row.action_id not in kept_back]
-
-
-def _refused_contacts(connection: Connection, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
-    """The actions that would reach someone on the do-not-contact list."""
-    by_entity: dict[str, set[str]] = {}
-    for row in rows:
-        if row.contact_id is not None:
-            by_entity.setdefault(row.contact_entity, set()).add(row.contact_id)
-    listed = {entity: listed_contacts(connection, entity, ids) for entity, ids in by_entity.items()}
-    return [row for row in rows if row.contact_id is not None and row.contact_id in listed[row.contact_entity]]
-
-
-def _suppress_contacts(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> None:
-    """Suppresses what was never tried; of what was, a part may have happened, so a person decides."""
-    tried = _attempt_numbers(connection, [row.action_id for row in rows])
-    consequences = {True: ActionState.HELD, False: ActionState.SUPPRESSED}
-    changes = [
-        (row, Consequence(consequences[row.action_id in tried], "do_not_contact"), "listed after it was planned", None)
-        for row in rows
-    ]
-    move_on(connection, changes, now)
-    refresh_after(connection, rows, now)
-
-
-def _groups_with_refused(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> set[str]:
-    """Groups whose rendered request names somebody who was listed since.
-
-    That member is suppressed. A group that was never tried is rendered anew without it; of one that was, a part may
-    have happened, so a person decides.
-    """
-    members = members_of(connection, [row.action_id for row in rows if row.is_group])
-    kept_back: set[str] = set()
-    for group in (row for row in rows if row.is_group):
-        refused = _refused_contacts(connection, members.get(group.action_id, []))
-        if not refused:
-            continue
-        kept_back.add(group.action_id)
-        _suppress_contacts(connection, refused, now)
-        if _attempt_numbers(connection, [group.action_id]):
-            held = Consequence(ActionState.HELD, "do_not_contact")
-            move_on(connection, [(group, held, "a member was listed after the first attempt", None)], now)
-        else:
-            connection.execute(delete(requests).where(requests.c.action_id == group.action_id))
-            connection.execute(update(actions).where(actions.c.action_id == group.action_id).values(is_sealed=False))
-            refresh_groups(connection, {group.action_id}, now)
-    return kept_back
 
 
 def _open_attempts(
@@ -217,14 +168,6 @@ def _prolong(connection: Connection, rows: Sequence[Row[Any]], now: datetime, le
     used = [row.action_id for row in rows if lease_until - row.lease_until > (lease_until - now) * LEASE_USED]
     for some in chunks(used):
         connection.execute(update(actions).where(actions.c.action_id.in_(some)).values(lease_until=lease_until))
-
-
-def _attempt_numbers(connection: Connection, action_ids: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for ids in chunks(action_ids):
-        query = select(attempts.c.action_id, func.max(attempts.c.number)).where(attempts.c.action_id.in_(ids))
-        found |= {row[0]: row[1] for row in connection.execute(query.group_by(attempts.c.action_id))}
-    return found
 
 
 def _intent_entry(claim: Claim, row: Row[Any], number: int, now: datetime) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from filelock import FileLock
 from sqlalchemy import BigInteger, Column, Connection, MetaData, String, Table, Text, create_engine, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from dagster_project.ledger.database import LedgerUnavailable
+from dagster_project.ledger.database import SQLITE_BUSY_SECONDS, LedgerUnavailable
 
 MARKS = Table(  # not the ledger's: it stands in whichever database LOOP_LEDGER_MARK names
     "loop_ledger_marks",
@@ -131,8 +131,11 @@ class DatabaseMarks:
 
     def raise_to(self, incarnation: str, mark: Mark) -> None:
         def work(connection: Connection) -> None:
-            if connection.dialect.name == "postgresql":
-                connection.exec_driver_sql(f"lock table {MARKS.name} in exclusive mode")
+            # What is read here stays true until the commit; else of two that raise at once the lower could be kept.
+            is_postgres = connection.dialect.name == "postgresql"
+            connection.exec_driver_sql(
+                f"lock table {MARKS.name} in exclusive mode" if is_postgres else "begin immediate"
+            )
             merged = mark.merged(_row_mark(connection, incarnation))
             connection.execute(MARKS.delete().where(MARKS.c.incarnation == incarnation))
             row = {**merged.as_json(), "taken_in": json.dumps(dict(merged.taken_in), sort_keys=True)}
@@ -142,7 +145,8 @@ class DatabaseMarks:
 
     def _within(self, work: Any) -> Any:
         try:
-            engine = create_engine(self.url)
+            is_sqlite = make_url(self.url).get_backend_name() == "sqlite"
+            engine = create_engine(self.url, connect_args={"timeout": SQLITE_BUSY_SECONDS} if is_sqlite else {})
             try:
                 with engine.begin() as connection:
                     MARKS.create(connection, checkfirst=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, Select, or_, select
 
 from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.ledger.database import Database
@@ -36,7 +38,12 @@ def _hold(database: Database, signal: str, sweeping: SweepPolicy) -> int:
         while sweep_expired(connection, signal, sweeping, now):
             pass
         is_free = or_(actions.c.lease_until.is_(None), actions.c.lease_until <= now)
-        waiting = (actions.c.signal == signal, actions.c.state == ActionState.WAITING.value, is_free)
+        waiting = (
+            actions.c.signal == signal,
+            actions.c.state == ActionState.WAITING.value,
+            is_free,
+            or_(actions.c.group_id.is_(None), actions.c.group_id.notin_(_leased_groups(signal, now))),
+        )
         rows = connection.execute(select(actions).where(*waiting)).all()
         transitions = [
             Transition.of(
@@ -48,3 +55,9 @@ def _hold(database: Database, signal: str, sweeping: SweepPolicy) -> int:
         return len(transitions)
 
     return database.write(work, over=signal)
+
+
+def _leased_groups(signal: str, now: datetime) -> Select[Any]:
+    """Groups that a run has in hand. The lease is the group's alone, and a member goes with its group or not at all."""
+    leased = (actions.c.is_group, actions.c.lease_token.is_not(None), actions.c.lease_until > now)
+    return select(actions.c.action_id).where(actions.c.signal == signal, *leased)

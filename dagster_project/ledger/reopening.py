@@ -2,7 +2,8 @@
 
 The keys stay what they were: an action's id follows from its event and step. So a step that was planned for an event is
 never planned a second time, and what was delivered, or may have been, is never done again; only steps without an
-action, and those that the loop itself chose not to do at the time (shadow), are planned, under the playbook in force.
+action, and those that the loop itself chose not to do at the time (shadow, cool-down), are planned, under the playbook
+in force.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dagster_project.contracts.conditions import resolve_path
 from dagster_project.contracts.event import Build, SignalEvent, group_id_for
 from dagster_project.contracts.vocabulary import ActionState, Kind, Severity
 from dagster_project.ledger.controls import Person
+from dagster_project.ledger.cool_down import COOL_DOWN
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.erasure import ERASED_JSON
 from dagster_project.ledger.intake import action_row, insert_version, read_facts
@@ -36,7 +38,7 @@ BASELINE = "baseline"
 SHADOW = "shadow"
 ACTED_ON_REQUEST = "acted_on_request"
 # why an action was never tried, and may be now; whatever else is suppressed was decided by a person or by the facts
-REOPENED_FROM = (SHADOW, "need_suppressed")
+REOPENED_FROM = (SHADOW, COOL_DOWN, "need_suppressed")
 KINDS = (Kind.OPENED.value, Kind.ESCALATED.value)  # an end that is past has nothing to undo that was not done
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, TextClause, select, updat
 from dagster_project.contracts.destination import IdempotencyClass, Outcome, Verdict
 from dagster_project.contracts.vocabulary import ActionState, Kind
 from dagster_project.ledger.database import Database
+from dagster_project.ledger.gates import goes_where_the_way_is_open
 from dagster_project.ledger.planning import RESTORED_LEDGER
 from dagster_project.ledger.readiness import load_versions, step_of
 from dagster_project.ledger.retry_policy import Consequence
@@ -31,12 +32,14 @@ def restored_work(database: Database, signal: str, limit: int, besides: Sequence
     Parameters: the signal; how many at most; actions that were asked about already.
     """
     with database.reading() as connection:
-        query = select(actions).where(*to_be_asked(signal, database.now()), actions.c.action_id.notin_(besides))
+        query = select(actions).where(
+            *to_be_asked(connection, signal, database.now()), actions.c.action_id.notin_(besides)
+        )
         query = query.order_by(actions.c.build_no, actions.c.step_index, actions.c.action_id).limit(limit)
         return load_work(connection, connection.execute(query).all())
 
 
-def to_be_asked(signal: str, now: datetime) -> list[ColumnElement[bool] | TextClause]:
+def to_be_asked(connection: Connection, signal: str, now: datetime) -> list[ColumnElement[bool] | TextClause]:
     return [
         IN_QUEUE,
         actions.c.signal == signal,
@@ -44,6 +47,7 @@ def to_be_asked(signal: str, now: datetime) -> list[ColumnElement[bool] | TextCl
         actions.c.reason == RESTORED_LEDGER,
         actions.c.is_ready,
         actions.c.due_at <= now,
+        goes_where_the_way_is_open(connection, now),
     ]
 
 

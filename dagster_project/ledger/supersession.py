@@ -37,7 +37,9 @@ def supersede(connection: Connection, build: Build, resolved: Sequence[SignalEve
             )
         ).all()
         rows = [row for row in rows if row.episode <= episodes[row.entity_id]]
-        kept = _under_way(connection, [row.action_id for row in rows]) | _sealed(connection, {r.group_id for r in rows})
+        kept = may_have_happened(connection, [row.action_id for row in rows]) | _sealed(
+            connection, {r.group_id for r in rows}
+        )
         unsent = [row for row in rows if row.action_id not in kept and row.group_id not in kept]
         touched_groups |= {row.group_id for row in unsent if row.group_id}
         transitions = [
@@ -50,7 +52,7 @@ def supersede(connection: Connection, build: Build, resolved: Sequence[SignalEve
     refresh_groups(connection, touched_groups, now)
 
 
-def _under_way(connection: Connection, action_ids: list[str]) -> set[str]:
+def may_have_happened(connection: Connection, action_ids: Sequence[str]) -> set[str]:
     """Actions of which some attempt had its effect or may have had it: one that a late run reports counts too."""
     found: set[str] = set()
     for ids in chunks(action_ids):

@@ -14,11 +14,11 @@ from dagster_project.ledger.schema import IN_QUEUE, actions, attempts, row_count
 
 NAMED = 5
 TAKES: Mapping[str, str] = {  # what each lever can take hold of, in words
-    "approve": "held work, but for unknown outcomes (those are replayed or marked done)",
+    "approve": "held work, but neither unknown outcomes (replay or mark-done) nor what would reach somebody who is listed",
     "reject": "held work",
     "replay": "dead work and unknown outcomes",
     "discard": "waiting, held or dead work that no run has taken",
-    "mark-done": "held work of unknown outcome or of a restored ledger",
+    "mark-done": "held work that may have happened",
 }
 
 

@@ -7,13 +7,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from random import Random
 
 from dagster_project.contracts.catalog import Catalog
-from dagster_project.contracts.destination import Destination, LookupFailed
+from dagster_project.contracts.destination import Destination
 from dagster_project.crash_points import reach
-from dagster_project.detect.warehouse_reading import WarehouseUnavailable
 from dagster_project.ledger.claims import claim, release
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.destination_state import CircuitPolicy
@@ -23,12 +21,15 @@ from dagster_project.ledger.removed_signals import hold_removed
 from dagster_project.ledger.restoring import advance, recognise
 from dagster_project.ledger.retry_policy import RetryPolicy
 from dagster_project.ledger.sweep import SweepPolicy
-from dagster_project.ledger.work import claimed_events, earlier_work
+from dagster_project.ledger.work import claimed_events
+from dagster_project.respond.asking import ask_until
 from dagster_project.respond.bindings import Binding, longest_server_limit
-from dagster_project.respond.delivery import DeliveryPolicy, DeliveryReport, Workshop, deliver_step
-from dagster_project.respond.enrichment import Enriched, enrich
+from dagster_project.respond.delivery import DeliveryReport, deliver_step
+from dagster_project.respond.enrichment import LookedUp
+from dagster_project.respond.looking_up import look_up
 from dagster_project.respond.reconciling import reconcile_unknown
 from dagster_project.respond.restored import reconcile_restored
+from dagster_project.respond.workshop import DeliveryPolicy, Workshop
 from dagster_project.settings import Settings
 
 Say = Callable[[str], None]
@@ -49,9 +50,8 @@ class Work:
     """What one run carries from op to op: its claim and what it has looked up and done. No rows of data."""
 
     claim: Claim
-    enriched: Enriched = field(default_factory=Enriched)
+    looked_up: LookedUp = field(default_factory=LookedUp)
     reports: dict[str, DeliveryReport] = field(default_factory=dict)
-    waits_for: str = ""  # why nothing could be rendered this time
 
 
 def begin(around: Surroundings, signal: str, run_id: str) -> Work:
@@ -77,53 +77,34 @@ def tidy(around: Surroundings) -> dict[str, int]:
 def look_up_all(around: Surroundings, work: Work, say: Say) -> None:
     """Enriches everything that was claimed, and asks about held outcomes that nobody knows.
 
-    What cannot be looked up now leaves the work waiting: it is claimed again by a later run, and no attempt is burnt.
+    What cannot be looked up now leaves waiting what it is needed for: that is claimed again by a later run, and no
+    attempt is burnt.
     """
 
     async def all_of_it() -> None:
         async with _workshop(around, work, say) as workshop:
-            answers = await reconcile_unknown(workshop)
+            until = ask_until(workshop)
+            answers = await reconcile_unknown(workshop, until)
             if answers:
                 say(f"asked about unknown outcomes: {answers}")
-            if answers := await reconcile_restored(workshop):
+            if answers := await reconcile_restored(workshop, until):
                 say(f"asked about work that the restored ledger does not know of: {answers}")
-            await _enrich_claimed(around, work, workshop)
+            for version, events in claimed_events(around.database, work.claim):
+                await look_up(workshop, version, events)
 
-    try:
-        asyncio.run(all_of_it())
-    except (WarehouseUnavailable, LookupFailed) as error:
-        work.waits_for = str(error)
-        say(f"nothing is sent by this run: {error}")
-
-
-async def _enrich_claimed(around: Surroundings, work: Work, workshop: Workshop) -> None:
-    for version, events in claimed_events(around.database, work.claim):
-        await enrich(
-            version.playbook,
-            events,
-            work.enriched,
-            workshop.target,
-            workshop.models,
-            workshop.destinations,
-            partial(earlier_work, around.database),
-        )
+    asyncio.run(all_of_it())
 
 
 def do_step(around: Surroundings, work: Work, step: str | None, say: Say) -> DeliveryReport:
     """Delivers what is ready of one step; a step without work does nothing."""
-    if work.waits_for or not work.claim.count:
+    if not work.claim.count:
         return DeliveryReport()
 
     async def one_step() -> DeliveryReport:
         async with _workshop(around, work, say) as workshop:
             return await deliver_step(workshop, step)
 
-    try:
-        report = asyncio.run(one_step())
-    except (WarehouseUnavailable, LookupFailed) as error:
-        work.waits_for = str(error)
-        say(f"the rest waits: {error}")
-        report = DeliveryReport()
+    report = asyncio.run(one_step())
     work.reports[step or "earlier_versions"] = report
     return report
 
@@ -146,7 +127,7 @@ async def _workshop(around: Surroundings, work: Work, say: Say) -> AsyncIterator
             target=around.settings.warehouse_target,
             models=around.catalog.models,
             destinations=opened,
-            enriched=work.enriched,
+            looked_up=work.looked_up,
             policy=delivery_policy(around),
             say=say,
         )

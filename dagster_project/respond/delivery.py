@@ -11,48 +11,34 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from random import Random
 
 from sqlalchemy.exc import DatabaseError
 
-from dagster_project.contracts.catalog import CatalogModel
-from dagster_project.contracts.destination import Destination, IdempotencyClass, Outcome, ReasonFor, Verdict
-from dagster_project.contracts.playbook import PlaybookVersion, Step
-from dagster_project.contracts.warehouse import WarehouseTarget
+from dagster_project.contracts.destination import Destination, IdempotencyClass, Outcome, Verdict
 from dagster_project.crash_points import reach
+from dagster_project.ledger.blame import Patience
 from dagster_project.ledger.claims import renew
-from dagster_project.ledger.database import Database
-from dagster_project.ledger.destination_state import CircuitPolicy, news_from, record_news
-from dagster_project.ledger.gates import Claim, closed_ways
-from dagster_project.ledger.intents import LEASE_USED, Rendering, write_intents
+from dagster_project.ledger.destination_state import news_from, on_trial, record_news
+from dagster_project.ledger.gates import closed_ways
+from dagster_project.ledger.intents import LEASE_USED, write_intents
 from dagster_project.ledger.pacing import take_places
-from dagster_project.ledger.retry_policy import RetryPolicy
 from dagster_project.ledger.settlement import Intent, SettlementReport, settle
 from dagster_project.ledger.transitions import chunks
-from dagster_project.ledger.work import ReadyWork, WorkItem, earlier_work, ready_ids, ready_work, waiting_roles
+from dagster_project.ledger.work import ReadyWork, ready_ids, ready_work, waiting_roles
 from dagster_project.respond.calling import Call, Chunk, Way, make_calls
-from dagster_project.respond.enrichment import Enriched, enrich
 from dagster_project.respond.pacing import Pacer
-from dagster_project.respond.rendering import RenderContext, render
+from dagster_project.respond.preparing import Sendable, look_up_missing, prepare
+from dagster_project.respond.workshop import DeliveryPolicy, Workshop
 
 WATCH_SECONDS = 0.4  # a pause holds within a second for calls that have not begun
 LARGEST_CHUNK = 500  # actions between two commits of intents
 # Where nobody can tell afterwards whether a call had its effect, each open intent of a process that dies is a question
 # to a person.
 LARGEST_UNKEYED_CHUNK = 128
-
-
-@dataclass(frozen=True)
-class DeliveryPolicy:
-    retry: RetryPolicy
-    circuit: CircuitPolicy
-    lease_within: timedelta
-    in_flight_calls: int
-    random: Random
 
 
 @dataclass
@@ -73,25 +59,11 @@ class DeliveryReport:
         return sum(self.states.values())
 
 
-@dataclass(frozen=True)
-class Workshop:
-    """What a run has at hand while it works: the ledger, its claim, opened destinations, and what it has looked up."""
-
-    database: Database
-    claim: Claim
-    target: WarehouseTarget
-    models: Mapping[str, CatalogModel]
-    destinations: Mapping[str, Destination]  # by role
-    enriched: Enriched
-    policy: DeliveryPolicy
-    say: Callable[[str], None]
-
-
 async def deliver_step(workshop: Workshop, step_name: str | None) -> DeliveryReport:
     """Delivers everything of one step that is ready in the claim, chunk by chunk.
 
     Parameters: the workshop; the step's name, or None for steps that the current playbook no longer has.
-    Raises WarehouseUnavailable or LookupFailed where something cannot be looked up; what was sent is settled then.
+    What cannot be looked up now waits for a later run; what does not fit today's connectors is settled as dead.
     """
     report = DeliveryReport()
     pacers = {
@@ -99,50 +71,65 @@ async def deliver_step(workshop: Workshop, step_name: str | None) -> DeliveryRep
         for destination in workshop.destinations.values()
     }
     roles = waiting_roles(workshop.database, workshop.claim, step_name)
-    limit = chunk_size([workshop.destinations[role] for role in roles], workshop.policy.lease_within)
+    limit = chunk_size(
+        [workshop.destinations[role] for role in roles & workshop.destinations.keys()], workshop.policy.lease_within
+    )
     seen: set[str] = set()
     while fresh := [one for one in ready_ids(workshop.database, workshop.claim, step_name) if one not in seen]:
         seen.update(fresh)  # what they leave ready (a lane's next event) comes in the next round
         for action_ids in chunks(fresh, limit):
             work = ready_work(workshop.database, workshop.claim, action_ids)
-            await _look_up_missing(workshop, work)
+            await look_up_missing(workshop, work)
             await _send(workshop, _intend(workshop, work, report), pacers, report)
     return report
 
 
 def _intend(workshop: Workshop, work: ReadyWork, report: DeliveryReport) -> Chunk:
     """Renders what has to be rendered and writes the intents. Only what is still ours and still waiting gets one."""
-    renderings = _render_all(workshop, work)
+    prepared = prepare(workshop, work)
     reach("rendered")
     until = _surely_leased_until(workshop, workshop.database.now())
-    ids = [item.action_id for item in work.items]
-    written = write_intents(workshop.database, workshop.claim, ids, workshop.policy.lease_within, renderings)
+    lease_within = workshop.policy.lease_within
+    ids = list(prepared.sendable)
+    written = write_intents(workshop.database, workshop.claim, ids, lease_within, prepared.renderings)
     reach("intent_written")
     report.add(written.report)
-    stored = {rendering.action_id: rendering.arguments_json for rendering in renderings}
-    items = {
-        item.action_id: replace(item, arguments_json=stored.get(item.action_id, item.arguments_json))
-        for item in work.items
-    }
-    return Chunk([_call(workshop, batch, items, work) for batch in _batches(workshop, written.opened, items)], until)
+    return Chunk([_call(batch, prepared.sendable) for batch in _batches(written.opened, prepared.sendable)], until)
 
 
 async def _send(workshop: Workshop, chunk: Chunk, pacers: Mapping[str, Pacer], report: DeliveryReport) -> None:
     """Makes the calls of a chunk and records what came of them."""
     watch = asyncio.create_task(_watch_while_sending(workshop, chunk))
-    now, policy = workshop.database.now, workshop.policy
     try:
-        await make_calls(chunk, Way(policy.in_flight_calls, pacers, lambda: now() < chunk.leased_until))
+        # What an earlier chunk has shown of a destination holds for this one.
+        await _stop_what_is_closed(workshop, chunk, set(chunk.destinations))
+        chunk.on_trial = on_trial(workshop.database, set(chunk.destinations), workshop.policy.circuit)
+        await make_calls(chunk, _way(workshop, chunk, pacers))
     finally:
         # Also on the way out of a run that is being ended: what was answered is known and must not become unknown, and
         # what was not begun has had no effect.
         watch.cancel()
+        policy = workshop.policy
+        chunk.blame(_patience(policy))
         settled = chunk.outcomes()
         report.calls += chunk.calls_made
         report.add(settle(workshop.database, workshop.claim, settled, policy.retry, policy.random))
         reach("outcome_written")
         _tell_destinations(workshop, chunk)
         reach("batch_settled")
+
+
+def _way(workshop: Workshop, chunk: Chunk, pacers: Mapping[str, Pacer]) -> Way:
+    now, policy = workshop.database.now, workshop.policy
+    return Way(
+        pacers=pacers,
+        is_leased=lambda: now() < chunk.leased_until,
+        patience=_patience(policy),
+    )
+
+
+def _patience(policy: DeliveryPolicy) -> Patience:
+    return Patience(policy.circuit.opens_after, policy.in_flight_calls)
 
 
 def chunk_size(destinations: Collection[Destination], lease_within: timedelta) -> int:
@@ -160,54 +147,6 @@ def chunk_size(destinations: Collection[Destination], lease_within: timedelta) -
         if any(operation.idempotency is IdempotencyClass.UNKEYED for operation in operations):
             sizes.append(LARGEST_UNKEYED_CHUNK)
     return max(1, min(sizes))
-
-
-async def _look_up_missing(workshop: Workshop, work: ReadyWork) -> None:
-    """Enriches what the run's first look-up did not cover."""
-    for version_id, items in _unrendered(work):
-        await enrich(
-            work.versions[version_id].playbook,
-            [event for item in items for event, _ in item.cases()],
-            workshop.enriched,
-            workshop.target,
-            workshop.models,
-            workshop.destinations,
-            partial(earlier_work, workshop.database),
-        )
-
-
-def _unrendered(work: ReadyWork) -> Iterator[tuple[str, list[WorkItem]]]:
-    """What has no stored request yet, by playbook version."""
-    unrendered = [item for item in work.items if item.arguments_json is None]
-    for version_id in sorted({item.playbook_version for item in unrendered}):
-        yield version_id, [item for item in unrendered if item.playbook_version == version_id]
-
-
-def _render_all(workshop: Workshop, work: ReadyWork) -> list[Rendering]:
-    return [
-        _render_one(workshop, item, work.versions[version_id])
-        for version_id, items in _unrendered(work)
-        for item in items
-    ]
-
-
-def _render_one(workshop: Workshop, item: WorkItem, version: PlaybookVersion) -> Rendering:
-    step = _step(version, item)
-    destination = workshop.destinations[item.role]
-    operation = destination.operations.get(item.operation)
-    if operation is None:
-        detail = f"{destination.name} has no operation {item.operation!r} any more"
-        return Rendering(item.action_id, reason=ReasonFor.MISCONFIGURED.value, detail=detail)
-    return render(item, step, RenderContext(version, workshop.enriched, destination, operation))
-
-
-def _step(version: PlaybookVersion, item: WorkItem) -> Step:
-    step = version.playbook.step(item.step)
-    if step is None:
-        raise LookupError(
-            f"action {item.action_id}: playbook version {item.playbook_version} has no step {item.step!r}"
-        )
-    return step
 
 
 async def _watch_while_sending(workshop: Workshop, chunk: Chunk) -> None:
@@ -249,28 +188,25 @@ def _surely_leased_until(workshop: Workshop, now: datetime) -> datetime:
 
 def _tell_destinations(workshop: Workshop, chunk: Chunk) -> None:
     """What calls came to, in the order of their answers; what was never called says nothing about anybody."""
-    by_destination: dict[str, list[Outcome]] = {}
-    for one in chunk.answered:
-        by_destination.setdefault(one.intent.destination, []).append(one.outcome)
-    for name, outcomes in by_destination.items():
-        record_news(workshop.database, name, news_from(outcomes), workshop.policy.circuit)
+    for name, calls in chunk.answers().items():
+        news = news_from([call.answer for call in calls])
+        record_news(workshop.database, name, news, workshop.policy.circuit)
 
 
-def _batches(workshop: Workshop, intents: Sequence[Intent], items: Mapping[str, WorkItem]) -> list[list[Intent]]:
+def _batches(intents: Sequence[Intent], sendable: Mapping[str, Sendable]) -> list[list[Intent]]:
     """Intents that one external call may carry together: one operation, at most its batch size."""
     by_operation: dict[tuple[str, str], list[Intent]] = {}
     for intent in intents:
-        item = items[intent.action_id]
-        by_operation.setdefault((item.role, item.operation), []).append(intent)
+        one = sendable[intent.action_id]
+        by_operation.setdefault((one.role, one.operation.name), []).append(intent)
     batches = []
-    for (role, name), same in by_operation.items():
-        size = workshop.destinations[role].operations[name].batch_size
+    for same in by_operation.values():
+        size = sendable[same[0].action_id].operation.batch_size
         batches += [same[start : start + size] for start in range(0, len(same), size)]
     return batches
 
 
-def _call(workshop: Workshop, intents: Sequence[Intent], items: Mapping[str, WorkItem], work: ReadyWork) -> Call:
-    mine = [items[intent.action_id] for intent in intents]
-    destination = workshop.destinations[mine[0].role]
-    steps = [_step(work.versions[item.playbook_version], item) for item in mine]
-    return Call(destination, destination.operations[mine[0].operation], intents, mine, steps)
+def _call(intents: Sequence[Intent], sendable: Mapping[str, Sendable]) -> Call:
+    mine = [sendable[intent.action_id] for intent in intents]
+    requests = [one.request for one in mine]
+    return Call(mine[0].destination, mine[0].operation, intents, requests, [one.step for one in mine])

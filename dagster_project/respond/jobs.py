@@ -85,8 +85,7 @@ def _enrich_op(signal: CatalogSignal, surroundings: GetSurroundings) -> OpDefini
     @op(name=_definition_name(signal, "enrich"), description="Looks up what the events alone do not say.")
     def enrich(context: OpExecutionContext, work: Work) -> Work:
         look_up_all(surroundings(), work, context.log.info)
-        found = {name: len(rows) for name, rows in work.enriched.rows.items()}
-        context.add_output_metadata({"rows": MetadataValue.json(found)})
+        context.add_output_metadata({"rows": MetadataValue.json(work.looked_up.row_counts())})
         return work
 
     return enrich

@@ -13,7 +13,7 @@ from jinja2 import StrictUndefined, Undefined
 from pydantic import ValidationError
 
 from dagster_project.contracts.conditions import as_number, holds
-from dagster_project.contracts.destination import Destination, Operation, OperationArguments, ReasonFor
+from dagster_project.contracts.destination import Destination, Operation, ReasonFor
 from dagster_project.contracts.event import SignalEvent
 from dagster_project.contracts.playbook import PlaybookVersion, RouteRule, Step
 from dagster_project.ledger.intents import Rendering
@@ -139,8 +139,3 @@ def choose_route(rules: Sequence[RouteRule], scope: Mapping[str, Any]) -> Any:
     escaped as the row's own values are."""
     chosen = next(rule.use for rule in rules if holds(rule.when, _without_missing_rows(scope)))
     return render_arguments(chosen, scope, lambda _field: str, "route")
-
-
-def load_arguments(operation: Operation, arguments_json: str) -> OperationArguments:
-    """The stored request as the connector takes it. Raises ValidationError where the connector has changed since."""
-    return operation.arguments.model_validate_json(arguments_json)

@@ -11,11 +11,8 @@ import re
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 
-from pydantic import ValidationError
-
-from dagster_project.contracts.destination import Destination, Operation, Outcome, ReasonFor, Request, Verdict
+from dagster_project.contracts.destination import Outcome, Verdict
 from dagster_project.contracts.playbook import PlaybookVersion
 from dagster_project.ledger.restored_work import (
     PROVED_NOT_DONE,
@@ -29,10 +26,12 @@ from dagster_project.ledger.restored_work import (
     restored_work,
 )
 from dagster_project.ledger.restoring import gap_began_at
-from dagster_project.ledger.work import WorkItem, earlier_work
-from dagster_project.respond.delivery import Workshop
-from dagster_project.respond.enrichment import enrich
-from dagster_project.respond.rendering import RenderContext, load_arguments, render
+from dagster_project.ledger.work import WorkItem
+from dagster_project.respond.asking import ask
+from dagster_project.respond.fitting import DoesNotFit, operation_for
+from dagster_project.respond.looking_up import look_up
+from dagster_project.respond.rendering import RenderContext, render
+from dagster_project.respond.workshop import Workshop
 
 _RESULT_OF = re.compile(r"\bsteps\.(\w+)")
 AT_MOST = 1000  # per run; each is at least one call
@@ -47,17 +46,23 @@ FOUND, NOT_DONE, AGAIN, FOR_A_PERSON, LATER = (
 )
 
 
-async def reconcile_restored(workshop: Workshop) -> dict[str, int]:
-    """Asks about each held action and group of the signal; returns how many came to which answer."""
+async def reconcile_restored(workshop: Workshop, until: datetime) -> dict[str, int]:
+    """Asks about each held action and group of the signal; returns how many came to which answer.
+
+    Parameters: the workshop; when no further question begins, for one may take its whole deadline.
+    """
     with workshop.database.reading() as connection:
         since = gap_began_at(connection)
     counts: Counter[str] = Counter()
     seen: set[str] = set()
-    while since is not None and len(seen) < AT_MOST:
+    while since is not None and len(seen) < AT_MOST and workshop.database.now() < until:
         work = restored_work(workshop.database, workshop.claim.signal, AT_MOST - len(seen), sorted(seen))
         missing = {item.action_id: missing_results(work.versions[item.playbook_version], item) for item in work.items}
         known = [item for item in work.items if item.arguments_json is not None or not missing[item.action_id]]
         for item in known:
+            if workshop.database.now() >= until:
+                workshop.say("further questions about the restored ledger's work are left to the next run")
+                break
             seen.add(item.action_id)
             counts[await _ask(workshop, item, work.versions[item.playbook_version], since)] += 1
         if not known:  # the rest needs what was not found
@@ -67,14 +72,15 @@ async def reconcile_restored(workshop: Workshop) -> dict[str, int]:
 
 
 async def _ask(workshop: Workshop, item: WorkItem, version: PlaybookVersion, since: datetime) -> str:
-    destination = workshop.destinations.get(item.role)
-    operation = None if destination is None else destination.operations.get(item.operation)
-    if destination is None or operation is None:
+    try:
+        arguments_json = item.arguments_json or await _rendered(workshop, item, version)
+        if arguments_json is None:
+            return _later(workshop, item)
+        attempted_at = min(since, item.attempted_at) if item.attempted_at is not None else since
+        outcome = await ask(workshop.destinations, item, arguments_json, attempted_at)
+    except DoesNotFit as error:
+        workshop.say(f"action {item.action_id}, {item.step}: it cannot be asked about: {error}; it waits for a person")
         return _for_a_person(workshop, item)
-    arguments_json = item.arguments_json or await _rendered(workshop, item, version, operation)
-    if arguments_json is None:
-        return _later(workshop, item)
-    outcome = await _outcome(destination, operation, item, arguments_json, since)
     if outcome is None and may_be_sent_again(item.idempotency):
         record_found(workshop.database, item.action_id, Outcome(Verdict.RETRY, SENT_AGAIN))
         return AGAIN
@@ -89,33 +95,18 @@ async def _ask(workshop: Workshop, item: WorkItem, version: PlaybookVersion, sin
     return _later(workshop, item)
 
 
-async def _outcome(
-    destination: Destination, operation: Operation, item: WorkItem, arguments_json: str, since: datetime
-) -> Outcome | None:
-    """What the destination knows of the key; unknown where the stored request does not fit it any more."""
-    try:
-        arguments = load_arguments(operation, arguments_json)
-    except ValidationError as error:
-        return Outcome(Verdict.UNKNOWN, ReasonFor.INVALID_REQUEST.value, f"{error.error_count()} errors")
-    attempted_at = min(since, item.attempted_at) if item.attempted_at is not None else since
-    return await destination.reconcile(operation.name, Request(item.action_id, arguments, attempted_at))
-
-
-async def _rendered(workshop: Workshop, item: WorkItem, version: PlaybookVersion, operation: Operation) -> str | None:
-    """The request as it would have been sent, to ask with; it is stored only if it goes out."""
+async def _rendered(workshop: Workshop, item: WorkItem, version: PlaybookVersion) -> str | None:
+    """The request as it would have been sent, to ask with; it is stored only if it goes out. Raises DoesNotFit."""
+    destination, operation = operation_for(workshop.destinations, item)
     step = version.playbook.step(item.step)
     if step is None:
         return None
-    await enrich(
-        version.playbook,
-        [event for event, _ in item.cases()],
-        workshop.enriched,
-        workshop.target,
-        workshop.models,
-        workshop.destinations,
-        partial(earlier_work, workshop.database),
-    )
-    context = RenderContext(version, workshop.enriched, workshop.destinations[item.role], operation)
+    failure = await look_up(workshop, version, [event for event, _ in item.cases()])
+    if isinstance(failure, DoesNotFit):
+        raise failure
+    if failure is not None:
+        return None
+    context = RenderContext(version, workshop.looked_up.under(version), destination, operation)
     return render(item, step, context).arguments_json
 
 

@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from dagster_project.contracts.catalog import Catalog, CatalogSignal
+from dagster_project.ledger.contacts import DO_NOT_CONTACT_MODEL, doubt_in_words
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.held_builds import read_held_builds
 from dagster_project.ledger.incidents import RESOLVED, Condition, Incident
 from dagster_project.ledger.planning import RESTORED_LEDGER
+from dagster_project.ledger.refused_builds import signals_refused
 from dagster_project.ledger.restoring import gap_began_at
 from dagster_project.ledger.schema import IN_QUEUE, actions, destinations, pauses, row_counts
 from dagster_project.verify.audit_trail import TrailReport
@@ -28,6 +30,8 @@ DESTINATION_PAUSED = "destination_paused"
 FAILED_CHECK = "failed_check"
 BROKEN_CHAIN = "broken_chain"
 LEDGER_RESTORED = "restored_ledger"
+CONTACTS_IN_DOUBT = "contacts_in_doubt"
+BUILD_REFUSED = "build_refused"
 
 # kind -> what it is called, and where the runbook says what to do
 KINDS: Mapping[str, tuple[str, str]] = {
@@ -40,9 +44,21 @@ KINDS: Mapping[str, tuple[str, str]] = {
     FAILED_CHECK: ("A check fails", "checks"),
     BROKEN_CHAIN: ("The audit trail was touched", "the-audit-trail"),
     LEDGER_RESTORED: ("The ledger was restored from a backup", "a-restored-ledger"),
+    CONTACTS_IN_DOUBT: ("The do-not-contact list is in doubt", "the-do-not-contact-list"),
+    BUILD_REFUSED: ("A build is refused", "other-messages"),
 }
 FROM_LEDGER = frozenset(
-    {SLA_BREACH, DEAD_LETTERS, HELD_TOO_LONG, BUILDS_HELD, CIRCUIT_OPEN, DESTINATION_PAUSED, LEDGER_RESTORED}
+    {
+        SLA_BREACH,
+        DEAD_LETTERS,
+        HELD_TOO_LONG,
+        BUILDS_HELD,
+        CIRCUIT_OPEN,
+        DESTINATION_PAUSED,
+        LEDGER_RESTORED,
+        CONTACTS_IN_DOUBT,
+        BUILD_REFUSED,
+    }
 )
 CHECKED_BY_DAGSTER = frozenset({FAILED_CHECK})
 FROM_TRAIL = frozenset({BROKEN_CHAIN})
@@ -71,6 +87,8 @@ def ledger_conditions(database: Database, catalog: Catalog) -> list[Condition]:
     now = database.now()
     with database.reading() as connection:
         found = [*_destination_conditions(connection), *_restored_conditions(connection)]
+        found += _contact_conditions(connection, catalog)
+        found += _refusal_conditions(connection, catalog)
         for signal in catalog.signals.values():
             verdict = judge(read_timings(connection, signal.name, now), signal.spec)
             if not verdict.is_kept:
@@ -103,6 +121,18 @@ def _restored_conditions(connection: Connection) -> Iterator[Condition]:
         backup = f" of {since:%Y-%m-%d %H:%M} UTC" if since else ""
         told = f"{count} actions and groups may have been done after the backup{backup}; they are held"
         yield Condition(LEDGER_RESTORED, "ledger", told)
+
+
+def _contact_conditions(connection: Connection, catalog: Catalog) -> Iterator[Condition]:
+    if doubt := doubt_in_words(connection, DO_NOT_CONTACT_MODEL in catalog.models):
+        yield Condition(CONTACTS_IN_DOUBT, DO_NOT_CONTACT_MODEL, doubt)
+
+
+def _refusal_conditions(connection: Connection, catalog: Catalog) -> Iterator[Condition]:
+    """Without the refusal's own words, which may quote a row."""
+    for name in sorted(signals_refused(connection) & catalog.signals.keys()):
+        told = "a build is not taken in and nothing of it is planned; `loopctl tick --no-build` and the sensor say why"
+        yield Condition(BUILD_REFUSED, name, told, name)
 
 
 def _told(span: timedelta) -> str:

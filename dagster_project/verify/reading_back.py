@@ -21,7 +21,7 @@ from dagster_project.ledger.gates import blocked_destinations
 from dagster_project.ledger.samples import Drawn, Sample, Verdict, candidates, drawn, file_sample, last_written_at
 from dagster_project.respond.action_run import Surroundings
 from dagster_project.respond.bindings import Binding
-from dagster_project.respond.rendering import load_arguments
+from dagster_project.respond.fitting import load_arguments
 from dagster_project.verify.sampling import draw, is_in_time, ledger_findings, record_verdict
 
 CADENCES: Mapping[str, tuple[timedelta, int]] = {  # how far back, and how many records

@@ -27,6 +27,7 @@ from typing import Literal
 Start = Literal["warm", "cold"]
 _RUN_ID = re.compile(r"[0-9A-Za-z_-]{1,128}")
 _UNFINISHED = ".claiming-"
+CUT_OFF = 0  # the process id in a claim that cannot be read
 
 
 class NoRunId(ValueError):
@@ -37,7 +38,7 @@ class NoRunId(ValueError):
 class RunClaim:
     run_id: str
     start: Start
-    pid: int  # of the worker, or of the launcher that started cold
+    pid: int  # of the worker, or of the launcher that started cold; CUT_OFF where the file does not say
     claimed_at: float  # seconds since the epoch
 
 
@@ -73,6 +74,7 @@ class RunClaims:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)  # before it can be seen: a claim is never seen without its lock
             os.write(descriptor, json.dumps({"start": start, "pid": claim.pid, "at": claim.claimed_at}).encode())
+            os.fsync(descriptor)  # a power cut must not leave the name of a claim without its words
             os.link(unfinished, file)
         except FileExistsError:
             os.close(descriptor)
@@ -85,12 +87,19 @@ class RunClaims:
         return HeldClaim(claim, descriptor)
 
     def read(self, run_id: str) -> RunClaim | None:
-        """Who has a run; None where nobody has. Raises OSError."""
+        """Who has a run; None where nobody has. Raises OSError.
+
+        A claim that cannot be read was cut off with the machine: the run was claimed all the same, and whoever had it
+        is gone. It counts as warm, for a warm claim's owner is asked after by its lock, which nobody holds.
+        """
+        file = self._file(run_id)
         try:
-            said = json.loads(self._file(run_id).read_text(encoding="utf-8"))
+            said = json.loads(file.read_text(encoding="utf-8"))
+            return RunClaim(run_id, said["start"], said["pid"], said["at"])
         except FileNotFoundError:
             return None
-        return RunClaim(run_id, said["start"], said["pid"], said["at"])
+        except (ValueError, KeyError, TypeError):
+            return RunClaim(run_id, "warm", CUT_OFF, _changed_at(file))
 
     def is_held(self, run_id: str) -> bool:
         """Whether the process that claimed the run lives and has not let go."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dagster_project.ledger.blame import FAILING
 from dagster_project.sandbox.faults import FaultKind
 
 SAFE = "safe"  # a repeat is harmless: upsert, idempotency key, find then create
@@ -135,7 +136,11 @@ class Told:
     later_holds: int = 1
     is_counted: bool = True
     pauses: bool = False
-    fails_the_destination: bool = False  # one failure towards its circuit
+
+    @property
+    def fails_the_destination(self) -> bool:
+        """One failure towards its circuit: nothing else was asked that could show that it lies with the row."""
+        return self.outcome.split()[-1] in FAILING
 
 
 @dataclass(frozen=True)
@@ -226,7 +231,7 @@ CASES = (
     _same("credential expires", _SIGN_IN, happening="expired", exceptions={"tryton": _DELIVERED}),  # a new session
     _same(
         "nobody listens",
-        Told("retry unreachable", "waiting unreachable", 0, is_counted=False, fails_the_destination=True),
+        Told("retry unreachable", "waiting unreachable", 0, is_counted=False),
         happening="unreachable",
     ),
     _same(

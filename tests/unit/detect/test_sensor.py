@@ -25,6 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.contracts.prepared_project import prepared_project
 
+from dagster_project.contracts.event import BuildRefused
 from dagster_project.detect.lookout import Lookout, wait_for_news
 from dagster_project.detect.sensors import Capacity, build_sensor, runs_missing
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable
@@ -61,6 +62,7 @@ class Desk:
     due_count: int = 0
     news: Sequence[str] = ()
     is_warehouse_there: bool = True
+    failure: Exception | None = None
     gone_runs: Collection[str] = ()
     rank: int = 0
     lookout: Lookout = field(default_factory=lambda: Lookout(3, 0))
@@ -72,6 +74,8 @@ class Desk:
     def catch_up(self, signal: str) -> Sequence[str]:
         if not self.is_warehouse_there:
             raise WarehouseUnavailable("the file is being written")
+        if self.failure is not None:
+            raise self.failure
         return self.news
 
     def due(self, signal: str) -> int:
@@ -167,6 +171,33 @@ def test_a_warehouse_that_cannot_be_read_stops_no_due_work(instance: DagsterInst
     found = evaluate(Desk(0, is_warehouse_there=False), instance)
     assert isinstance(found, SkipReason)
     assert "warehouse not read: the file is being written" in (found.skip_message or "")
+
+
+def test_a_build_that_is_refused_stops_no_due_work_and_is_told(
+    instance: DagsterInstance, capfd: pytest.CaptureFixture[str]
+) -> None:
+    desk = Desk(500, failure=BuildRefused("build 7 brings 3,000,000 events"))
+    found = evaluate(desk, instance)
+    assert isinstance(found, SensorResult)
+    assert len(found.run_requests or []) == 3
+    assert "build 7 brings 3,000,000 events" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("lookout", [Lookout(1, 0), Lookout(1, 60)])
+def test_a_build_that_is_refused_fails_the_evaluation_that_has_nothing_to_ask_for(
+    instance: DagsterInstance, lookout: Lookout
+) -> None:
+    for _ in range(3):
+        instance.add_run(DagsterRun(job_name=act.name, status=DagsterRunStatus.STARTED))
+    refused = BuildRefused("build 7 brings 3,000,000 events")
+    for due in (0, 500):  # nothing is due; as many runs as may be are under way
+        with pytest.raises(BuildRefused, match="brings 3,000,000 events"):
+            evaluate(Desk(due, failure=refused, lookout=lookout, watch=Watch([1])), instance)
+
+
+def test_a_ledger_that_cannot_be_relied_upon_asks_for_nothing(instance: DagsterInstance) -> None:
+    with pytest.raises(RuntimeError, match="another warehouse"):
+        evaluate(Desk(500, failure=RuntimeError("the events come from another warehouse")), instance)
 
 
 @pytest.mark.parametrize(

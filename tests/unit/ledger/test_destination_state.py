@@ -9,8 +9,9 @@ from ledger_bench import Clock, MakeBench, opened
 from sqlalchemy import select
 
 from dagster_project.contracts.destination import Outcome, ReasonFor, Verdict
+from dagster_project.ledger.blame import Answer
 from dagster_project.ledger.database import Database
-from dagster_project.ledger.destination_state import CircuitPolicy, DestinationNews, news_from, record_news
+from dagster_project.ledger.destination_state import CircuitPolicy, DestinationNews, news_from, on_trial, record_news
 from dagster_project.ledger.gates import blocked_destinations
 from dagster_project.ledger.schema import audit, destinations, pauses
 
@@ -22,7 +23,7 @@ REFUSED = Outcome(Verdict.RETRY, ReasonFor.UNAUTHORIZED.value, "401", scope="des
 
 
 def tell(database: Database, *outcomes: Outcome) -> None:
-    record_news(database, "hubspot", news_from(outcomes), POLICY)
+    record_news(database, "hubspot", news_from([Answer([outcome], fresh=1) for outcome in outcomes]), POLICY)
 
 
 def blocked(database: Database) -> bool:
@@ -80,7 +81,28 @@ def test_a_limit_or_a_rejected_row_opens_no_circuit(database: Database) -> None:
 def test_a_failure_that_lies_with_one_row_opens_no_circuit() -> None:
     row_only = Outcome(Verdict.RETRY, ReasonFor.SERVER_ERROR.value, scope="action")
 
-    assert news_from([row_only] * 10).failures == 0
+    assert news_from([Answer([row_only], fresh=0)] * 10).failures == 0
+    assert news_from([Answer([GOOD], fresh=1), *[Answer([row_only], fresh=1)] * 10]).failures == 0
+
+
+def test_calls_that_fail_side_by_side_are_one_look_at_the_destination(database: Database, clock: Clock) -> None:
+    tell(database, *[DOWN] * 32)
+
+    clock.step(30)
+    assert not blocked(database)
+
+
+def test_a_destination_is_on_trial_from_its_circuit_s_opening_to_its_next_answer(
+    database: Database, clock: Clock
+) -> None:
+    tell(database, DOWN, DOWN)
+    assert not on_trial(database, {"hubspot"}, POLICY)
+    tell(database, DOWN)
+    clock.step(3_000)
+    assert on_trial(database, {"hubspot", "slack"}, POLICY) == {"hubspot"}
+    tell(database, GOOD)
+
+    assert not on_trial(database, {"hubspot"}, POLICY)
 
 
 def test_the_longest_wait_that_was_asked_for_holds_for_the_destination(database: Database, clock: Clock) -> None:

@@ -20,6 +20,7 @@ from ledger_bench import (
 from dagster_project.ledger.claims import release
 from dagster_project.ledger.controls import Person, Selection, approve, discard, reject, replay
 from dagster_project.ledger.intents import Rendering
+from dagster_project.ledger.removed_signals import hold_removed
 
 ADA = Person("ada", "checking the list")
 ORDER = step("order", role="erp", group_by="row.supplier")
@@ -231,4 +232,24 @@ def test_a_member_left_out_of_its_sealed_group_goes_alone_once_its_need_is_repla
 
     assert bench.state("a", "order") == ("delivered", "")
     assert len(bench.attempts(bench.group("order").action_id)) == 1
+    assert bench.broken_laws() == []
+
+
+@pytest.mark.parametrize("is_sealed", [False, True], ids=["unsealed", "sealed"])
+def test_a_signal_that_is_gone_for_a_moment_takes_no_group_apart(make_bench: MakeBench, is_sealed: bool) -> None:
+    bench = make_bench(ORDER)
+    bench.take_in(opened("a", supplier="s"), opened("b", supplier="s"))
+    held = bench.claim()
+    if is_sealed:
+        bench.render(held, bench.ready(held))
+    hold_removed(bench.database, [], bench.sweeping)
+
+    assert {(row.state, row.reason) for row in bench.rows()} == {("waiting", "")}
+    assert bench.broken_laws() == []
+    release(bench.database, held)
+    hold_removed(bench.database, [], bench.sweeping)
+    assert {(row.state, row.reason) for row in bench.rows()} == {("held", "signal_removed")}
+    assert approve(bench.database, Selection(reason="signal_removed"), ADA) == 1
+    bench.run(run="run-2")
+    assert {row.state for row in bench.rows()} == {"delivered"}
     assert bench.broken_laws() == []

@@ -11,7 +11,8 @@ import pytest
 from ledger_bench import Bench, Clock, MakeBench, escalated, opened, operations_of, resolved, signal_of, step
 
 from dagster_project.contracts.vocabulary import Severity
-from dagster_project.ledger.catching_up import NewBuild, refresh_do_not_contact, take_in_all
+from dagster_project.ledger.catching_up import NewBuild, take_in_all
+from dagster_project.ledger.contacts import refresh_do_not_contact
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.intake import (
     BuildMismatch,

@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from dagster_project.contracts.destination import Outcome, ReasonFor, Verdict
 from dagster_project.contracts.playbook import Step
-from dagster_project.ledger.catching_up import refresh_do_not_contact
+from dagster_project.ledger.blame import Answer
+from dagster_project.ledger.contacts import refresh_do_not_contact
 from dagster_project.ledger.controls import Person, Selection, approve, pause, reject, replay
 from dagster_project.ledger.database import Database
 from dagster_project.ledger.destination_state import CircuitPolicy, news_from, record_news
@@ -171,7 +172,7 @@ def test_two_people_who_replay_at_once_replay_once(postgres: Database, clock: Cl
 
 def test_two_runs_that_learn_of_a_destination_at_once_both_record_it(postgres: Database) -> None:
     policy = CircuitPolicy(opens_after=2, base_seconds=30.0, cap_seconds=60.0)
-    down = news_from([Outcome(Verdict.RETRY, ReasonFor.UNREACHABLE.value, scope="destination")])
+    down = news_from([Answer([Outcome(Verdict.RETRY, ReasonFor.UNREACHABLE.value, scope="destination")], fresh=1)])
 
     interleaved(
         postgres,
@@ -187,7 +188,7 @@ def test_two_runs_that_learn_of_a_destination_at_once_both_record_it(postgres: D
 
 def test_two_runs_whose_credentials_are_refused_at_once_pause_the_destination_once(postgres: Database) -> None:
     policy = CircuitPolicy(opens_after=2, base_seconds=30.0, cap_seconds=60.0)
-    refused = news_from([Outcome(Verdict.RETRY, ReasonFor.UNAUTHORIZED.value, scope="destination")])
+    refused = news_from([Answer([Outcome(Verdict.RETRY, ReasonFor.UNAUTHORIZED.value, scope="destination")], fresh=1)])
 
     interleaved(
         postgres,

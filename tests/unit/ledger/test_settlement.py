@@ -19,8 +19,8 @@ from ledger_bench import (
 )
 
 from dagster_project.contracts.destination import Outcome, ReasonFor, Verdict
-from dagster_project.ledger.catching_up import refresh_do_not_contact
 from dagster_project.ledger.claims import release
+from dagster_project.ledger.contacts import refresh_do_not_contact
 from dagster_project.ledger.controls import Person, Selection, discard, pause, replay
 from dagster_project.ledger.intents import Rendering
 from dagster_project.ledger.schema import attempts, audit

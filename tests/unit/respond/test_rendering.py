@@ -12,12 +12,12 @@ from dagster_project.contracts.event import SignalEvent
 from dagster_project.contracts.playbook import PlaybookVersion
 from dagster_project.ledger.intents import Rendering
 from dagster_project.ledger.work import StepResult
+from dagster_project.respond.fitting import load_arguments
 from dagster_project.respond.rendering import (
     NEEDS_APPROVAL,
     NOT_RENDERED,
     choose_route,
     hold_reason,
-    load_arguments,
     render,
     scope_of,
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.warm_launch.run_claims import NoRunId, RunClaims
+from dagster_project.warm_launch.run_claims import CUT_OFF, NoRunId, RunClaims
 
 CLAIMERS, RUNS = 6, 150
 PROGRAM = """
@@ -108,6 +108,30 @@ def test_only_old_claims_on_runs_that_have_ended_are_forgotten(tmp_path: Path) -
     os.utime(leftover, (0, 0))
     assert claims.forget(lambda runs: [run for run in [*runs, "young"] if run != "under-way"], 50) == 1
     assert sorted(file.name for file in tmp_path.iterdir()) == ["under-way", "young"]
+
+
+@pytest.mark.parametrize("left", ["", '{"start": "wa', "null", "{}", "\x00\x00"])
+def test_a_claim_that_a_power_cut_left_unreadable_is_nobodys_and_is_never_given_again(
+    tmp_path: Path, left: str
+) -> None:
+    (tmp_path / "cut-off").write_text(left)
+    claims = RunClaims(tmp_path)
+    held = claims.take("whole", "warm")
+    assert held is not None
+    held.let_go()
+    assert {(claim.run_id, claim.pid) for claim in claims.ownerless()} == {("cut-off", CUT_OFF), ("whole", os.getpid())}
+    assert claims.take("cut-off", "cold") is None
+
+
+def test_a_claims_words_are_on_the_disk_before_its_name_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    sync, link = os.fsync, os.link
+    monkeypatch.setattr(os, "fsync", lambda file: (done.append("fsync"), sync(file))[1])
+    monkeypatch.setattr(os, "link", lambda old, new: (done.append("link"), link(old, new))[1])
+    assert RunClaims(tmp_path).take("run", "warm") is not None
+    assert done == ["fsync", "link"]
 
 
 @pytest.mark.parametrize("name", ["", "../escape", "a/b", ".claiming-1", "x" * 200])
