@@ -14,7 +14,7 @@ from dagster_project.ledger.schema import IN_QUEUE, actions, attempts, row_count
 
 NAMED = 5
 TAKES: Mapping[str, str] = {  # what each lever can take hold of, in words
-    "approve": "held work, but neither unknown outcomes (replay or mark-done) nor what would reach somebody who is listed",
+    "approve": "held work, but neither unknown outcomes (replay, mark-done) nor what would reach somebody listed",
     "reject": "held work",
     "replay": "dead work and unknown outcomes",
     "discard": "waiting, held or dead work that no run has taken",
