@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from dagster_project.contracts.catalog import (
+    RENEW_COMMAND,
     Catalog,
     CatalogModel,
     CatalogRefused,
@@ -21,6 +23,7 @@ from dagster_project.contracts.catalog import (
     Problem,
     Quarantined,
     load_catalog,
+    read_catalog,
 )
 from dagster_project.contracts.playbook import PlaybookVersion
 from dagster_project.contracts.sources import hash_sources, source_files
@@ -73,6 +76,22 @@ def sources_hash(settings: Settings) -> str:
 def current_catalog(settings: Settings) -> Catalog:
     """The compiled catalog, if it is there and fits its sources. Raises CatalogRefused."""
     return load_catalog(settings.catalog_file, sources_hash(settings))
+
+
+def last_catalog(settings: Settings) -> tuple[Catalog, str]:
+    """The catalog that was compiled last, for whoever looks or stops and must not wait until somebody's SQL is mended.
+
+    Returns it with a warning where its sources have left it behind, empty where it fits them. Raises CatalogRefused
+    where there is none that can be read. What detects or acts takes `current_catalog`.
+    """
+    catalog = read_catalog(settings.catalog_file)
+    if catalog.sources_hash == sources_hash(settings):
+        return catalog, ""
+    made_at = datetime.fromtimestamp(settings.catalog_file.stat().st_mtime, UTC)
+    return catalog, (
+        f"the catalog of {made_at:%Y-%m-%d %H:%M:%S} UTC is older than the project's files or settings; what is shown "
+        f"and decided here goes by it. Nothing is detected or sent before `{RENEW_COMMAND}` has renewed it."
+    )
 
 
 def prepare(settings: Settings) -> Catalog:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import getpass
 import sys
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import yaml
@@ -13,7 +14,12 @@ from rich.console import Console
 from rich.text import Text
 
 from dagster_project.cli.terminal import console
+from dagster_project.detect.thresholds import NOT_GOVERNED
 from dagster_project.settings import settings
+
+if TYPE_CHECKING:
+    from dagster_project.contracts.catalog import Catalog
+    from dagster_project.respond.action_run import Surroundings
 
 
 @click.group()
@@ -69,12 +75,18 @@ def validate(schema_dir: Path | None, catalogue: Path | None) -> None:
     sys.exit(1 if report.problems else 0)
 
 
-def _variables(pairs: tuple[str, ...]) -> dict[str, Any]:
+def _variables(pairs: tuple[str, ...], catalog: Catalog) -> dict[str, Any]:
+    """Refuses a name that no model knows: dbt would take it in silence, and the preview would show no difference."""
+    known = {*catalog.thresholds, *NOT_GOVERNED, *(name for one in catalog.signals.values() for name in one.reads)}
     variables: dict[str, Any] = {}
     for pair in pairs:
         name, sign, text = pair.partition("=")
         if not sign:
             raise click.UsageError(f"--var {pair}: write it as name=value")
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            meant = f"did you mean {near[0]!r}? " if near else ""
+            raise click.UsageError(f"--var {name}: there is no such var; {meant}There are: {', '.join(sorted(known))}")
         variables[name] = yaml.safe_load(text)
     return variables
 
@@ -94,13 +106,13 @@ def preview(signal: str, pairs: tuple[str, ...], show_personal_data: bool) -> No
     with console().status("dbt parse"):
         prepare_if_stale(settings())
     around = surroundings()
-    _known(signal)
+    _known(around, signal)
     if show_personal_data:
         look_at_personal_data(around, {signal: ()}, "loopctl preview")
-    shown = console()
+    variables, shown = _variables(pairs, around.catalog), console()
     try:
         with shown.status("dbt compile, then a read-only query"):
-            found = look(around, signal, _variables(pairs))
+            found = look(around, signal, variables)
     except PreviewFailed as error:
         raise click.ClickException(str(error)) from error
     _print_preview(shown, found, around.catalog if not show_personal_data else None)
@@ -140,11 +152,9 @@ def _print_preview(shown: Console, found: Any, masking: Any) -> None:
         shown.print(Text(f"  note: {note}", style="dim"))
 
 
-def _known(signal: str) -> None:
-    from dagster_project.runtime import surroundings
-
+def _known(around: Surroundings, signal: str) -> None:
     try:
-        surroundings().catalog.signal(signal)
+        around.catalog.signal(signal)
     except KeyError as error:
         raise click.ClickException(str(error.args[0])) from error
 
@@ -173,17 +183,28 @@ def go_shadow(signal: str, why: str, who: str) -> None:
 
 
 def _decide(signal: str, mode: Any, why: str, who: str, is_sure: bool) -> None:
-    from dagster_project.cli.identity import acting_member, council_of, told_in_words
+    """Going live needs the project's files as they are; going back into shadow has to work whatever they are."""
+    from dagster_project.cli.at_hand import at_hand
+    from dagster_project.contracts.vocabulary import Mode
     from dagster_project.runtime import surroundings
+
+    if mode is Mode.LIVE:
+        return _decide_with(surroundings(), signal, mode, why, who, is_sure)
+    with at_hand() as around:
+        return _decide_with(around, signal, mode, why, who, is_sure)
+
+
+def _decide_with(around: Surroundings, signal: str, mode: Any, why: str, who: str, is_sure: bool) -> None:
+    from dagster_project.cli.identity import acting_member, council_of, told_in_words
     from dagster_project.verify.guarded import shadow_lines
 
-    _known(signal)
+    _known(around, signal)
     if mode.value == "live":
-        lines = list(shadow_lines(surroundings().database, signal))
+        lines = list(shadow_lines(around.database, signal))
         click.echo("\n".join(lines) if lines else f"{signal} has planned nothing in shadow yet")
         if not is_sure:
             click.confirm(f"From its next build on, what {signal} finds is acted on. Go live?", abort=True)
-    member = acting_member(surroundings().database, who)
+    member = acting_member(around.database, who)
     with told_in_words():
-        council_of(surroundings()).decide_mode(member, signal, mode, why)
+        council_of(around).decide_mode(member, signal, mode, why)
     click.echo(f"{signal} is {mode.value}; nothing that was planned in shadow is sent")

@@ -28,11 +28,11 @@ def audit() -> None:
 @audit.command("head")
 def audit_head() -> None:
     """One line that the trail leads to now; keep it where the ledger's administrators cannot reach it."""
+    from dagster_project.cli.at_hand import at_hand
     from dagster_project.ledger.audit_chain import heads
-    from dagster_project.runtime import surroundings
     from dagster_project.verify.audit_trail import head_text
 
-    with surroundings().database.reading() as connection:
+    with at_hand() as around, around.database.reading() as connection:
         found = heads(connection)
     if not found:
         raise click.ClickException("the audit trail is empty yet")
@@ -44,7 +44,7 @@ def audit_head() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def audit_verify(against: str | None, as_json: bool) -> None:
     """Recount the whole trail; names every row that was edited, taken out, put in or moved. Exit status 1 if any."""
-    from dagster_project.runtime import surroundings
+    from dagster_project.cli.at_hand import at_hand
     from dagster_project.verify.audit_trail import HeadRefused, head_text, heads_from, recount
 
     try:
@@ -52,7 +52,7 @@ def audit_verify(against: str | None, as_json: bool) -> None:
         kept = heads_from(line) if line is not None else ()
     except (HeadRefused, OSError) as error:
         raise click.ClickException(f"--against: {error}. Nothing was compared.") from error
-    with surroundings().database.reading() as connection:
+    with at_hand() as around, around.database.reading() as connection:
         report = recount(connection, kept)
     if as_json:
         found = [{"seq": one.seq, "chain": one.chain, "what": one.what} for one in report.findings]
@@ -99,15 +99,15 @@ def audit_sample(days: float, records: int, seed: int | None) -> None:
 @click.option("--who", default=getpass.getuser, help="Recorded in the audit trail; you, if left out.")
 def audit_note(sample_id: str, action_id: str, verdict: str, why: str, who: str) -> None:
     """Keep your own verdict on a sampled record; it goes before the loop's."""
+    from dagster_project.cli.at_hand import at_hand
     from dagster_project.cli.identity import acting_member, council_of, told_in_words
     from dagster_project.ledger.samples import NoSuchSample
     from dagster_project.ledger.stewardship import check_sample
-    from dagster_project.runtime import surroundings
 
-    member = acting_member(surroundings().database, who)
     try:
-        with told_in_words():
-            check_sample(council_of(surroundings()), member, sample_id, action_id, verdict, why)
+        with at_hand() as around, told_in_words():
+            member = acting_member(around.database, who)
+            check_sample(council_of(around), member, sample_id, action_id, verdict, why)
     except NoSuchSample as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"noted: {verdict}")
@@ -121,21 +121,22 @@ def audit_note(sample_id: str, action_id: str, verdict: str, why: str, who: str)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def erase(entity: str, signal: str, why: str, who: str, yes: bool) -> None:
     """Empty row snapshots, requests and texts about an entity; ids, states, counts and the audit chain stay."""
+    from dagster_project.cli.at_hand import at_hand
     from dagster_project.cli.identity import acting_member, council_of, told_in_words
     from dagster_project.ledger.erasure import NotErased
     from dagster_project.ledger.stewardship import erase as erase_as
-    from dagster_project.runtime import surroundings
 
-    member = acting_member(surroundings().database, who)
-    if not yes:
-        click.confirm(
-            f"What the ledger holds about {entity} for {signal} cannot be brought back. Erase it?", abort=True
-        )
-    try:
-        with told_in_words():
-            erased = erase_as(council_of(surroundings()), member, signal, entity, why)
-    except NotErased as error:
-        raise click.ClickException(str(error)) from error
+    with at_hand() as around:
+        member = acting_member(around.database, who)
+        if not yes:
+            click.confirm(
+                f"What the ledger holds about {entity} for {signal} cannot be brought back. Erase it?", abort=True
+            )
+        try:
+            with told_in_words():
+                erased = erase_as(council_of(around), member, signal, entity, why)
+        except NotErased as error:
+            raise click.ClickException(str(error)) from error
     click.echo(
         f"erased: {erased.events} events, {erased.actions} actions and groups, {erased.texts} texts of the trail"
     )
@@ -145,22 +146,23 @@ def erase(entity: str, signal: str, why: str, who: str, yes: bool) -> None:
 @click.option("--send", "is_sent", is_flag=True, help="Look now, and send what is due.")
 def alerts(is_sent: bool) -> None:
     """What is wrong now, since when, and whether people were told. Exit status 1 if anything is."""
+    from dagster_project.cli.at_hand import at_hand
     from dagster_project.ledger.incidents import open_incidents, unsent_messages
-    from dagster_project.runtime import surroundings
     from dagster_project.verify.alert_delivery import channels_of, watch
 
-    around = surroundings()
-    if is_sent:
-        for line in told_of(watch(around)):
-            click.echo(line)
-    found = open_incidents(around.database)
+    with at_hand() as around:
+        told = told_of(watch(around)) if is_sent else []
+        found, unsent = open_incidents(around.database), list(unsent_messages(around.database))
+        is_anybody_told = bool(channels_of(around).roles)
+    for line in told:
+        click.echo(line)
     for incident in found:
         what = f"{incident.opened_at:%Y-%m-%d %H:%M}  {incident.kind} {incident.subject}: {incident.summary}"
         console().print(Text(what), soft_wrap=True)
-    for row in unsent_messages(around.database):
-        told = f"not told over {row.role}: {row.state} after {row.attempts} attempts ({row.reason or 'not tried yet'})"
-        console().print(Text(f"  {told}", style="yellow"), soft_wrap=True)
-    if not channels_of(around).roles:
+    for row in unsent:
+        told_not = f"not told over {row.role}: {row.state} after {row.attempts} attempts"
+        console().print(Text(f"  {told_not} ({row.reason or 'not tried yet'})", style="yellow"), soft_wrap=True)
+    if not is_anybody_told:
         click.echo("nobody is told: LOOP_ALERT_CHANNEL and LOOP_ALERT_EMAIL are empty")
     click.echo(f"{len(found)} incident(s) open")
     sys.exit(1 if found else 0)

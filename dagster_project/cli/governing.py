@@ -27,12 +27,11 @@ def criteria() -> None:
 @click.argument("name", required=False)
 def list_criteria(name: str | None) -> None:
     """What holds for each threshold, where it differs from the repository, and the versions with who and why."""
+    from dagster_project.cli.at_hand import at_hand
     from dagster_project.ledger.criteria import drifts, versions
     from dagster_project.preview.threshold_change import in_words
-    from dagster_project.runtime import surroundings
 
-    around = surroundings()
-    with around.database.reading() as connection:
+    with at_hand() as around, around.database.reading() as connection:
         drifted = {one.name: one for one in drifts(connection, around.catalog.thresholds)}
         rows = versions(connection, name)
     for key in [*around.catalog.thresholds, *(set(drifted) - set(around.catalog.thresholds))]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import sys
@@ -14,13 +13,12 @@ import click
 from rich.text import Text
 from sqlalchemy.exc import OperationalError
 
-from dagster_project.cli import analyst, auditing, contact_list, governing, past
+from dagster_project.cli import analyst, auditing, contact_list, governing, levers, past
 from dagster_project.cli.console import access, serve_console
 from dagster_project.cli.terminal import console
 from dagster_project.contracts.catalog import CatalogRefused
 from dagster_project.detect.warehouse_reading import WarehouseUnavailable
 from dagster_project.land.report import LandingError
-from dagster_project.ledger.controls import Selection
 from dagster_project.ledger.database import LedgerUnavailable
 from dagster_project.ledger.intake import BuildMismatch, WrongWarehouse
 from dagster_project.prepare import PrepareFailed
@@ -28,7 +26,6 @@ from dagster_project.respond.bindings import BindingRefused
 from dagster_project.settings import SettingsRefused, settings
 from dagster_project.warm_launch.pool import PoolRuns
 
-MARK_DONE = "mark-done"
 # What a person can act on is told in a sentence; anything else is a fault of ours and shows its traceback.
 EXPECTED = (
     CatalogRefused,
@@ -70,13 +67,16 @@ def main(state: Path | None) -> None:
 
 @main.command()
 def prepare() -> None:
-    """Parse the dbt project and compile the catalog; says what is quarantined and why."""
+    """Parse the dbt project and compile the catalog; says where each role goes, what is quarantined and why."""
+    from dagster_project.cli.printing import binding_lines
     from dagster_project.prepare import prepare as compile_now
 
     shown = console()
     with shown.status("dbt parse"):
         catalog = compile_now(settings())
     shown.print(Text(f"catalog: {len(catalog.signals)} signals: {', '.join(catalog.signals) or 'none'}"))
+    for line in binding_lines(settings(), catalog):
+        shown.print(Text(line), soft_wrap=True)
     for quarantined in catalog.quarantined.values():
         shown.print(Text(f"quarantined: {quarantined.name}", style="bold red"))
         for problem in quarantined.problems:
@@ -175,7 +175,7 @@ def demo(customers: int, seed: int) -> None:
 @click.option("--port", default=3000, show_default=True, help="Dagster's pages.")
 @click.option("--fast", "is_fast", is_flag=True, help="Runs are taken by warm workers: docs/fast_profile.md.")
 def dev(port: int, is_fast: bool) -> None:
-    """The sandbox and `dagster dev` together, until Ctrl-C."""
+    """The sandbox and `dagster dev` together, until Ctrl-C or SIGTERM."""
     from dagster_project.cli.development import run_development
 
     sys.exit(run_development(console(), port, is_fast))
@@ -195,13 +195,12 @@ def warm_pool(home: Path | None) -> None:
 @click.option("--prove", "is_proven", is_flag=True, help="Recount every law of conservation from the rows up.")
 def status(as_json: bool, is_proven: bool) -> None:
     """What was seen, what was done, what was not and why. Exit status 0 only if all is well."""
+    from dagster_project.cli.at_hand import at_hand
     from dagster_project.cli.printing import print_funnel, print_proofs
-    from dagster_project.runtime import surroundings
     from dagster_project.verify.conservation import prove
     from dagster_project.verify.status import read_status
 
-    around = surroundings()
-    with around.database.reading() as connection:
+    with at_hand() as around, around.database.reading() as connection:
         found = read_status(connection, around.catalog, around.database.now())
         proofs = prove(connection) if is_proven else []
     holds = all(proof.holds for proof in proofs)
@@ -219,20 +218,20 @@ def status(as_json: bool, is_proven: bool) -> None:
 @click.option("--show-personal-data", is_flag=True, help="Show columns that are tagged pii.")
 def explain(subject: str, show_personal_data: bool) -> None:
     """The whole story of an entity, event, action or group, from the row to every attempt and answer."""
+    from dagster_project.cli.at_hand import at_hand
     from dagster_project.cli.identity import look_at_personal_data
     from dagster_project.cli.printing import print_story
-    from dagster_project.runtime import surroundings
     from dagster_project.verify.explain import actions_told
     from dagster_project.verify.explain import explain as tell
 
-    around = surroundings()
-    with around.database.reading() as connection:
-        lines = tell(connection, around.catalog, subject, show_personal_data)
-        looked_at = actions_told(connection, subject)
-    if not lines:
-        raise click.ClickException(f"the ledger knows no entity, event, action or group {subject!r}")
-    if show_personal_data:
-        look_at_personal_data(around, looked_at, "loopctl explain")
+    with at_hand() as around:
+        with around.database.reading() as connection:
+            lines = tell(connection, around.catalog, subject, show_personal_data)
+            looked_at = actions_told(connection, subject)
+        if not lines:
+            raise click.ClickException(f"the ledger knows no entity, event, action or group {subject!r}")
+        if show_personal_data:
+            look_at_personal_data(around, looked_at, "loopctl explain")
     print_story(console(), lines)
 
 
@@ -240,139 +239,16 @@ def explain(subject: str, show_personal_data: bool) -> None:
 @click.option("--show-personal-data", is_flag=True, help="Show requests that may hold personal data.")
 def held(show_personal_data: bool) -> None:
     """What waits for a person, with exactly what would be sent."""
+    from dagster_project.cli.at_hand import at_hand
     from dagster_project.cli.identity import look_at_personal_data
-    from dagster_project.runtime import surroundings
     from dagster_project.verify.guarded import held_lines, personal_held
 
-    shown, around = console(), surroundings()
-    if show_personal_data:
-        look_at_personal_data(around, personal_held(around.database, around.catalog), "loopctl held")
-    for line in held_lines(around.database, around.catalog, show_personal_data):
-        shown.print(Text(line), soft_wrap=True)
-
-
-def _lever(name: str, summary: str, asks: bool = False) -> None:
-    """A command that moves selected actions, with who and why; one that asks shows first what would be sent."""
-
-    @main.command(name, help=summary)
-    @click.argument("ids", nargs=-1)
-    @click.option("--signal", help="All of one signal.")
-    @click.option("--destination", help="All of one destination.")
-    @click.option("--reason", help="All with one reason, as `status` names it.")
-    @click.option("--since", type=click.DateTime(), help="Planned at this moment (UTC) or later.")
-    @click.option("--until", type=click.DateTime(), help="Planned before this moment (UTC).")
-    @click.option("--why", required=True, help="Recorded in the audit trail.")
-    @click.option("--who", default=getpass.getuser, help="Recorded in the audit trail; you, if left out.")
-    @click.option("--yes", is_flag=True, hidden=not asks, help="Do not ask.")
-    def pull(
-        ids: tuple[str, ...],
-        signal: str | None,
-        destination: str | None,
-        reason: str | None,
-        since: datetime | None,
-        until: datetime | None,
-        why: str,
-        who: str,
-        yes: bool,
-    ) -> None:
-        from dagster_project.cli.identity import acting_member, council_of, told_in_words
-        from dagster_project.ledger.governed import Lever
-        from dagster_project.runtime import surroundings
-
-        selection = Selection(ids, signal, destination, reason, _utc(since), _utc(until))
-        member = acting_member(surroundings().database, who)
-        if asks and not selection.is_empty:
-            _ask_before_sending(selection, who, is_sure=yes)
-        with told_in_words():
-            council = council_of(surroundings())
-            if name == MARK_DONE:
-                count = council.mark_done(member, selection, why)
-            else:
-                count = council.pull(member, Lever(name), selection, why)
-        click.echo(f"{name}: {count} actions and groups")
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.replace(tzinfo=UTC)
-
-
-def _ask_before_sending(selection: Selection, who: str, is_sure: bool) -> None:
-    """Shows exactly what the approval lets go out, personal data included, for the one who answers for it."""
-    from dagster_project.cli.identity import look_at_personal_data
-    from dagster_project.runtime import surroundings
-    from dagster_project.verify.guarded import held_lines, personal_held
-
-    around = surroundings()
-    look_at_personal_data(around, personal_held(around.database, around.catalog, selection), "loopctl approve", who)
-    lines = list(held_lines(around.database, around.catalog, True, selection))
-    for line in lines:
+    with at_hand() as around:
+        if show_personal_data:
+            look_at_personal_data(around, personal_held(around.database, around.catalog), "loopctl held")
+        lines = list(held_lines(around.database, around.catalog, show_personal_data))
+    for line in lines or ["nothing is held"]:
         console().print(Text(line), soft_wrap=True)
-    if lines and not is_sure:
-        click.confirm("Let this be sent?", abort=True)
-
-
-_lever("approve", "Release held work; exactly what was rendered and shown is sent.", asks=True)
-_lever("reject", "End held work for good.")
-_lever("replay", "Try dead work, or work of unknown outcome, anew under the same key.")
-_lever("discard", "End waiting, held or dead work for good.")
-_lever(MARK_DONE, "Note that held work that may have happened was done; nothing is sent.")
-
-
-@main.command("stop-all")
-@click.option("--why", required=True, help="Recorded in the audit trail.")
-@click.option("--who", default=getpass.getuser, help="Recorded in the audit trail; you, if left out.")
-def stop_all(why: str, who: str) -> None:
-    """Stop everything: calls under way end, no other begins. `loopctl resume all` goes on without loss."""
-    from dagster_project.cli.identity import acting_member, council_of, told_in_words
-    from dagster_project.runtime import surroundings
-
-    member = acting_member(surroundings().database, who)
-    with told_in_words():
-        done = council_of(surroundings()).pause(member, "all", why)
-    click.echo("everything is stopped; `loopctl resume all` goes on" if done else "everything was stopped already")
-
-
-@main.command()
-@click.argument("subject")
-@click.option("--why", required=True, help="Recorded in the audit trail.")
-@click.option("--who", default=getpass.getuser, help="Recorded in the audit trail; you, if left out.")
-def pause(subject: str, why: str, who: str) -> None:
-    """Keep work from going out: all, signal:NAME or destination:NAME. Nothing is lost."""
-    from dagster_project.cli.identity import acting_member, council_of, told_in_words
-    from dagster_project.runtime import surroundings
-
-    _refuse_unknown_subject(subject)
-    member = acting_member(surroundings().database, who)
-    with told_in_words():
-        done = council_of(surroundings()).pause(member, subject, why)
-    click.echo(f"{subject} is paused" if done else f"{subject} was paused already")
-
-
-@main.command()
-@click.argument("subject")
-@click.option("--why", required=True, help="Recorded in the audit trail.")
-@click.option("--who", default=getpass.getuser, help="Recorded in the audit trail; you, if left out.")
-def resume(subject: str, why: str, who: str) -> None:
-    """Let work go out again, all that was kept."""
-    from dagster_project.cli.identity import acting_member, council_of, told_in_words
-    from dagster_project.runtime import surroundings
-
-    member = acting_member(surroundings().database, who)
-    with told_in_words():
-        done = council_of(surroundings()).resume(member, subject, why)
-    if not done:
-        raise click.ClickException(f"nothing was paused under the name {subject!r}")
-    click.echo(f"{subject} goes on")
-
-
-def _refuse_unknown_subject(subject: str) -> None:
-    from dagster_project.runtime import surroundings
-
-    around = surroundings()
-    known = ["all", *(f"signal:{name}" for name in around.catalog.signals)]
-    known += [f"destination:{binding.connector.name}" for binding in around.bindings.values()]
-    if subject not in known:
-        raise click.UsageError(f"{subject!r} is none of: {', '.join(known)}")
 
 
 @main.command("fit-churn")
@@ -388,6 +264,8 @@ def fit_churn(threshold: float) -> None:
         raise click.ClickException(str(error)) from error
 
 
+for command in levers.LEVERS:
+    main.add_command(command)
 for command in (analyst.new, analyst.validate, analyst.preview, analyst.go_live, analyst.go_shadow):
     main.add_command(command)
 for command in (auditing.audit, auditing.alerts, auditing.erase, governing.criteria):

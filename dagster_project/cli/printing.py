@@ -8,9 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dagster_project.contracts.catalog import Catalog
 from dagster_project.contracts.durations import span
 from dagster_project.contracts.vocabulary import Kind
 from dagster_project.land.report import LandingReport
+from dagster_project.respond.bindings import bind_roles, roles_used
+from dagster_project.settings import Settings
 from dagster_project.verify.conservation import Proof
 from dagster_project.verify.explain import Line
 from dagster_project.verify.status import LoopStatus, SignalStatus
@@ -63,6 +66,9 @@ def _print_reasons(console: Console, signal: SignalStatus) -> None:
 
 
 def _print_troubles(console: Console, status: LoopStatus) -> None:
+    for signal in status.signals:
+        if signal.held_builds:
+            console.print(Text(f"{signal.signal}: {signal.held_builds}", style="bold red"), soft_wrap=True)
     for name, problems in status.quarantined.items():
         console.print(Text(f"quarantined: {name}", style="bold red"))
         for problem in problems:
@@ -74,6 +80,16 @@ def _print_troubles(console: Console, status: LoopStatus) -> None:
             console.print(
                 Text(f"takes nothing now: {destination} (its circuit is open or it asked to wait)", style="yellow")
             )
+
+
+def binding_lines(settings: Settings, catalog: Catalog) -> list[str]:
+    """Where each role goes that a playbook uses, and whether that is outside of this machine's sandbox."""
+    bindings = bind_roles(settings)
+    used = [bindings[role] for role in sorted(roles_used(catalog)) if role in bindings]
+    return [
+        f"{one.role} goes to {one.connector.name}, {'the sandbox' if one.is_sandbox else 'the REAL one'}"
+        for one in used
+    ]
 
 
 def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:

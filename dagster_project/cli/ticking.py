@@ -18,7 +18,9 @@ from dagster_project.instance_files import dagster_home
 from dagster_project.land.accounting import read_accounting
 from dagster_project.ledger.claims import due_count
 from dagster_project.ledger.criteria import words_in_force
+from dagster_project.ledger.gates import blocked_destinations
 from dagster_project.ledger.intake import BuildMismatch
+from dagster_project.ledger.run_summary import read_retries, summarize_run
 from dagster_project.ledger.unknown_outcomes import unknown_count
 from dagster_project.prepare import DbtCommand
 from dagster_project.respond.action_run import Surroundings, tidy
@@ -113,7 +115,17 @@ def act_on_all(around: Surroundings, instance: DagsterInstance, say: Say) -> Tic
         report.notes.append(f"{name} is not in the catalog any more: {count} actions and groups are held")
     for signal in around.catalog.signals.values():
         _act_on(around, signal, instance, report, say)
+        for retries in read_retries(around.database, signal.name):
+            report.notes.append(f"{signal.name}: to be tried again: {retries}")
+    report.notes += _taking_nothing(around)
     return report
+
+
+def _taking_nothing(around: Surroundings) -> list[str]:
+    """A destination that takes nothing has no due work either: without a word the pass would read like a success."""
+    with around.database.reading() as connection:
+        blocked = blocked_destinations(connection, around.database.now())
+    return [f"{name} takes nothing now (paused, its circuit is open or it asked to wait)" for name in sorted(blocked)]
 
 
 def _act_on(
@@ -128,7 +140,10 @@ def _act_on(
         report.runs += 1
         report.failed_runs += 0 if result.success else 1
         left = _due(around, signal.name)
-        say(f"{signal.name}: run {result.run_id[:8]} took {due} due, {left} left")
+        came = ", ".join(
+            f"{n} {state}" for state, n in sorted(summarize_run(around.database, result.run_id).states.items())
+        )
+        say(f"{signal.name}: run {result.run_id[:8]} took {due} due: {came or 'none was tried'}; {left} are due still")
         if left >= due:
             report.notes.append(
                 f"{signal.name}: {left} due, but a run could do nothing about it; the next pass tries again"

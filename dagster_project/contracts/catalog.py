@@ -120,11 +120,10 @@ class CatalogRefused(Exception):
     """The catalog cannot be used as it is; nothing was read from the warehouse and nothing was sent."""
 
 
-def load_catalog(file: Path, sources_hash: str) -> Catalog:
-    """Reads the catalog and refuses one that its sources have left behind.
+def read_catalog(file: Path) -> Catalog:
+    """Reads the catalog as it was compiled last, whether or not its sources have left it behind since.
 
-    Parameters: the catalog's file; the hash of the signals and playbooks as they lie on disk now.
-    Raises CatalogRefused where the file is missing, unreadable, of another format, or stale.
+    Raises CatalogRefused where the file is missing, unreadable, or of another format.
     """
     if not file.exists():
         raise CatalogRefused(f"there is no catalog at {file} yet. Make it with `{RENEW_COMMAND}`.")
@@ -139,6 +138,16 @@ def load_catalog(file: Path, sources_hash: str) -> Catalog:
             f"the catalog at {file} has format {catalog.format}, this code reads {CATALOG_FORMAT}. "
             f"Renew it with `{RENEW_COMMAND}`."
         )
+    return catalog
+
+
+def load_catalog(file: Path, sources_hash: str) -> Catalog:
+    """Reads the catalog and refuses one that its sources have left behind.
+
+    Parameters: the catalog's file; the hash of the signals and playbooks as they lie on disk now.
+    Raises CatalogRefused where the file is missing, unreadable, of another format, or stale.
+    """
+    catalog = read_catalog(file)
     if catalog.sources_hash != sources_hash:
         raise CatalogRefused(
             f"the catalog at {file} is stale: signals, playbooks or the warehouse's settings have changed since it was "

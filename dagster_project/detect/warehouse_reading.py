@@ -107,6 +107,25 @@ def build_records(connection: WarehouseConnection, capture: CaptureRelations, si
     ]
 
 
+@dataclass(frozen=True)
+class UnreleasedBuild:
+    """A captured build that brings nothing yet: its tests have not run, or one of them holds it."""
+
+    build_no: int
+    held_reason: str  # empty where its tests have not run
+    captured_at: datetime
+
+
+def unreleased_builds(connection: WarehouseConnection, capture: CaptureRelations, signal: str) -> list[UnreleasedBuild]:
+    """The captured builds of a signal that are not released, oldest first."""
+    rows = connection.rows(
+        f"select build_no, held_reason, captured_at from {capture.builds} "
+        "where signal = %s and status = 'captured' and released_at is null order by build_no",
+        [signal],
+    )
+    return [UnreleasedBuild(int(row[0]), row[1] or "", _utc(row[2])) for row in rows]
+
+
 def count_events(connection: WarehouseConnection, capture: CaptureRelations, signal: str) -> int:
     return int(connection.rows(f"select count(*) from {capture.events} where signal = %s", [signal])[0][0])
 

@@ -19,9 +19,11 @@ from dagster_project.detect.warehouse_reading import (
     newest_captured_no,
     reading,
     released_builds,
+    unreleased_builds,
 )
 from dagster_project.ledger.contacts import DO_NOT_CONTACT_MODEL, Listed, refresh_do_not_contact
 from dagster_project.ledger.database import Database
+from dagster_project.ledger.held_builds import note_held_builds
 from dagster_project.ledger.intake import (
     BuildTooLarge,
     IntakeReport,
@@ -64,6 +66,7 @@ def catch_up(
     with reading(target) as warehouse:
         incarnation = incarnation_of(warehouse, catalog.capture)
         missing = [b for b in released_builds(warehouse, catalog.capture, signal_name) if b.build_id not in known]
+        unreleased = unreleased_builds(warehouse, catalog.capture, signal_name)
         for build in missing:
             _refuse_too_large(build, largest_build)
         newest = newest_captured_no(warehouse, catalog.capture, signal_name) if missing else 0
@@ -82,6 +85,7 @@ def catch_up(
     reach("incarnation_bound")
     declare_mode(database, signal_name, signal.spec.mode)
     reach("mode_declared")
+    note_held_builds(database, signal_name, unreleased)
     refresh_do_not_contact(database, listed)
     reach("contacts_refreshed")
     return take_in_all(database, new_builds, signal, operations)

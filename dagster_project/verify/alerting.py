@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, select
 from dagster_project.contracts.catalog import Catalog, CatalogSignal
 from dagster_project.ledger.contacts import DO_NOT_CONTACT_MODEL, doubt_in_words
 from dagster_project.ledger.database import Database
+from dagster_project.ledger.held_builds import read_held_builds
 from dagster_project.ledger.incidents import RESOLVED, Condition, Incident
 from dagster_project.ledger.planning import RESTORED_LEDGER
 from dagster_project.ledger.refused_builds import signals_refused
@@ -23,6 +24,7 @@ from dagster_project.verify.sla import judge, read_timings
 SLA_BREACH = "sla_breach"
 DEAD_LETTERS = "dead_letters"
 HELD_TOO_LONG = "held_too_long"
+BUILDS_HELD = "builds_held"
 CIRCUIT_OPEN = "circuit_open"
 DESTINATION_PAUSED = "destination_paused"
 FAILED_CHECK = "failed_check"
@@ -36,6 +38,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     SLA_BREACH: ("Work is late", "checks"),
     DEAD_LETTERS: ("Dead letters", "reasons-on-dead-work"),
     HELD_TOO_LONG: ("Held too long", "reasons-on-held-work"),
+    BUILDS_HELD: ("A signal stands still", "held-builds"),
     CIRCUIT_OPEN: ("A destination fails", "destinations"),
     DESTINATION_PAUSED: ("A destination refuses our credentials", "destinations"),
     FAILED_CHECK: ("A check fails", "checks"),
@@ -49,6 +52,7 @@ FROM_LEDGER = frozenset(
         SLA_BREACH,
         DEAD_LETTERS,
         HELD_TOO_LONG,
+        BUILDS_HELD,
         CIRCUIT_OPEN,
         DESTINATION_PAUSED,
         LEDGER_RESTORED,
@@ -90,6 +94,8 @@ def ledger_conditions(database: Database, catalog: Catalog) -> list[Condition]:
             if not verdict.is_kept:
                 told = f"{len(verdict.late)} late or failed, {verdict.share_in_time:.0%} in time"
                 found.append(Condition(SLA_BREACH, signal.name, told, signal.name))
+            if held := read_held_builds(connection, signal.name):
+                found.append(Condition(BUILDS_HELD, signal.name, str(held), signal.name))
             found += _work_conditions(connection, signal, now - signal.spec.held_within.as_timedelta())
     return found
 

@@ -14,6 +14,7 @@ from dagster_project.contracts.catalog import Catalog
 from dagster_project.contracts.signal import SignalSpec
 from dagster_project.contracts.vocabulary import ActionState
 from dagster_project.ledger.gates import blocked_destinations
+from dagster_project.ledger.held_builds import read_held_builds
 from dagster_project.ledger.modes import mode_of
 from dagster_project.ledger.pruned import ACTION, EVENT, totals
 from dagster_project.ledger.queue_order import oldest_in_queue
@@ -30,6 +31,7 @@ class SignalStatus:
     flagged: int | None  # in the newest build; None before the first
     data_as_of: datetime | None
     builds: int
+    held_builds: str  # which the warehouse holds, why and since when, as detection saw it last; empty where none
     events: Mapping[str, int]  # by kind
     unplanned: Mapping[str, int]  # events without actions, by reason
     actions: Mapping[str, int]  # by state; members count, groups do not
@@ -60,7 +62,7 @@ class LoopStatus:
 
 
 def _is_well(status: SignalStatus) -> bool:
-    return status.is_sla_kept and not status.actions.get("dead", 0)
+    return status.is_sla_kept and not status.actions.get("dead", 0) and not status.held_builds
 
 
 def read_status(connection: Connection, catalog: Catalog, now: datetime) -> LoopStatus:
@@ -90,6 +92,7 @@ def _signal_status(connection: Connection, name: str, spec: SignalSpec, now: dat
         flagged=newest.flagged if newest else None,
         data_as_of=newest.data_as_of if newest else None,
         builds=sum(count for key, count in counts.items() if key.subject is Subject.BUILD),
+        held_builds=str(read_held_builds(connection, name) or ""),
         events=_summed(counts, Subject.EVENT, lambda key: key.name),
         unplanned=_summed(counts, Subject.EVENT, lambda key: key.reason),
         pruned_events=sum(count for key, count in gone.items() if key.subject is Subject.EVENT),

@@ -18,8 +18,6 @@ NEEDS_CATALOG = (
     ("status",),
     ("explain", "c1"),
     ("held",),
-    ("pause", "all", "--why", "x"),
-    ("resume", "all", "--why", "x"),
     ("approve", "id", "--why", "x"),
 )
 
@@ -82,12 +80,64 @@ def test_without_a_catalog_the_command_that_makes_it_is_named(loopctl: Loopctl, 
     assert "`loopctl prepare`" in result.output
 
 
-def test_a_stale_catalog_is_refused(prepared_loopctl: Loopctl, environment: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def left_behind(prepared_loopctl: Loopctl, environment: pytest.MonkeyPatch) -> Loopctl:
+    """loopctl where the project's settings have changed since the catalog was made."""
     environment.setenv("LOOP_WAREHOUSE_SCHEMA", "other")
-    result = prepared_loopctl("status")
+    return prepared_loopctl
+
+
+@pytest.mark.parametrize("words", [("preview", "deal_won"), ("go-live", "deal_won", "--why", "x", "--yes")])
+def test_what_leads_to_action_refuses_a_stale_catalog(
+    left_behind: Loopctl, environment: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    environment.setattr("dagster_project.prepare.prepare_if_stale", lambda chosen: None)
+    result = left_behind(*words)
     assert result.exit_code == 1
     assert "is stale" in result.output
     assert "Nothing was sent" in result.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("held",),
+        ("stop-all", "--why", "x"),
+        ("pause", "signal:deal_won", "--why", "x"),
+        ("go-shadow", "deal_won", "--why", "x"),
+        ("alerts",),
+        ("audit", "verify"),
+        ("criteria", "list"),
+    ],
+)
+def test_looking_and_stopping_go_by_the_last_catalog_and_say_so(left_behind: Loopctl, words: tuple[str, ...]) -> None:
+    result = left_behind(*words)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.startswith("warning: the catalog of ")
+    assert "is older than the project's files or settings" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_warning_is_no_part_of_what_machines_read(left_behind: Loopctl) -> None:
+    assert json.loads(left_behind("status", "--json").stdout)["is_well"] is True
+
+
+@pytest.mark.parametrize("catalog", [None, "{ not a catalog"])
+def test_everything_stops_and_goes_on_without_any_catalog(
+    loopctl: Loopctl, environment: pytest.MonkeyPatch, tmp_path: Path, catalog: str | None
+) -> None:
+    environment.setenv("LOOP_DESTINATIONS__HUBSPOT__TOKN", "sesame")  # what a run needs is broken as well
+    if catalog:
+        (tmp_path / "state").mkdir(exist_ok=True)
+        (tmp_path / "state" / "catalog.json").write_text(catalog)
+    stopped = loopctl("stop-all", "--why", "x")
+    assert stopped.exit_code == 0, stopped.output
+    assert "everything is stopped" in stopped.stdout
+    assert stopped.stderr.startswith("warning: ")
+    assert "everything was stopped already" in loopctl("stop-all", "--why", "x").stdout
+    assert loopctl("pause", "destination:hubspot", "--why", "x").stdout == "destination:hubspot is paused\n"
+    assert loopctl("resume", "all", "--why", "x").stdout == "all goes on\n"
 
 
 def test_a_binding_that_is_refused_ends_in_a_sentence_without_the_value(
@@ -195,18 +245,23 @@ def test_a_lever_wants_a_reason(prepared_loopctl: Loopctl, lever: str) -> None:
     assert "--why" in result.output
 
 
-@pytest.mark.parametrize("lever", LEVERS)
-@pytest.mark.parametrize("chosen", [("--signal", "deal_won"), ("--since", "2026-11-01"), ("--reason", "volume_guard")])
-def test_a_lever_that_finds_nothing_says_so(prepared_loopctl: Loopctl, lever: str, chosen: tuple[str, str]) -> None:
-    result = prepared_loopctl(lever, *chosen, "--why", "x", "--who", "me", "--yes")
-    assert result.exit_code == 0
-    assert result.output == f"{lever}: 0 actions and groups\n"
-
-
-def test_an_approval_of_nothing_asks_nothing(prepared_loopctl: Loopctl) -> None:
-    result = prepared_loopctl("approve", "--signal", "deal_won", "--why", "x")
-    assert result.exit_code == 0
-    assert result.output == "approve: 0 actions and groups\n"
+@pytest.mark.parametrize("lever", [*LEVERS, "mark-done"])
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        (("--signal", "deal_won"), "no work has the signal 'deal_won'; there is: none"),
+        (("--reason", "volume_gard"), "no work has the reason 'volume_gard'; there is: none"),
+        (("--since", "2026-11-01"), "no work matches all that was given together"),
+        (("nobody",), "no action, group or event has the id nobody"),
+    ],
+)
+def test_a_lever_that_finds_nothing_says_why(
+    prepared_loopctl: Loopctl, lever: str, chosen: tuple[str, ...], told: str
+) -> None:
+    result = prepared_loopctl(lever, *chosen, "--why", "x", "--who", "me")  # and asks nothing
+    assert result.exit_code == 1
+    assert result.stdout == f"{lever}: 0 actions and groups\n"
+    assert result.stderr == f"Error: nothing was changed: {told}\n"
 
 
 def test_stop_all_stops_and_resume_all_goes_on(prepared_loopctl: Loopctl) -> None:
@@ -225,7 +280,7 @@ def test_nobody_of_that_name_is_no_story(prepared_loopctl: Loopctl) -> None:
 
 def test_nothing_is_held_in_a_new_ledger(prepared_loopctl: Loopctl) -> None:
     result = prepared_loopctl("held")
-    assert (result.exit_code, result.output) == (0, "")
+    assert (result.exit_code, result.output) == (0, "nothing is held\n")
 
 
 def test_the_state_option_is_for_one_process(loopctl: Loopctl, environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -233,3 +288,9 @@ def test_the_state_option_is_for_one_process(loopctl: Loopctl, environment: pyte
     loopctl("--state", str(tmp_path / "given"), "held")
     assert settings().state_dir == tmp_path / "given"
     assert os.environ["LOOP_STATE_DIR"] == str(tmp_path / "given")
+
+
+def test_a_misspelt_var_of_a_preview_is_refused_with_the_name_that_was_meant(prepared_loopctl: Loopctl) -> None:
+    result = prepared_loopctl("preview", "customer_churn_risk", "--var", "churn_treshold=0.8")
+    assert result.exit_code == 2
+    assert "--var churn_treshold: there is no such var; did you mean 'churn_threshold'? There are: " in result.output

@@ -11,7 +11,10 @@ from unit.verify.small_ledger import SIGNAL, SmallLedger
 
 from dagster_project.contracts.catalog import Problem, Quarantined
 from dagster_project.contracts.destination import Verdict
+from dagster_project.detect.warehouse_reading import UnreleasedBuild
 from dagster_project.ledger.controls import Person, Selection, discard, pause
+from dagster_project.ledger.held_builds import note_held_builds
+from dagster_project.verify.alerting import ledger_conditions
 from dagster_project.verify.conservation import prove
 from dagster_project.verify.guarded import held_lines, read_guarded
 from dagster_project.verify.status import LoopStatus, SignalStatus, read_status
@@ -89,6 +92,31 @@ def test_a_request_that_is_held_is_shown_without_what_is_personal(ledger: SmallL
     assert "ada@example.com" in "\n".join(held_lines(ledger.database, ledger.catalog, shows_personal_data=True))
     unknown = ledger.catalog.model_copy(update={"signals": {}})
     assert "ada@example.com" not in "\n".join(held_lines(ledger.database, unknown))
+
+
+def test_builds_that_the_warehouse_holds_are_told_until_one_is_released(ledger: SmallLedger) -> None:
+    held = [UnreleasedBuild(no, "test failed: not_null_reason", ledger.now) for no in (6, 7, 11)]
+    note_held_builds(ledger.database, SIGNAL, held)
+    seen_at, ledger.now = ledger.now, ledger.now + timedelta(minutes=5)
+    note_held_builds(ledger.database, SIGNAL, held)
+    told = f"builds 6 to 11 are held: test failed: not_null_reason (seen {seen_at:%Y-%m-%d %H:%M} UTC)"
+    assert churn(ledger).held_builds == told
+    assert not status_of(ledger).is_well
+    wrong = {(one.kind, one.subject, one.summary) for one in ledger_conditions(ledger.database, ledger.catalog)}
+    assert ("builds_held", SIGNAL, told) in wrong
+
+    note_held_builds(ledger.database, SIGNAL, [])
+    assert churn(ledger).held_builds == ""
+    assert status_of(ledger).is_well
+
+
+def test_a_build_counts_as_left_untested_only_after_an_hour(ledger: SmallLedger) -> None:
+    built = [UnreleasedBuild(2, "", ledger.now)]
+    note_held_builds(ledger.database, SIGNAL, built)
+    assert churn(ledger).held_builds == ""
+    ledger.now += timedelta(hours=1)
+    note_held_builds(ledger.database, SIGNAL, built)
+    assert churn(ledger).held_builds.startswith("build 2 is held: its tests have not run")
 
 
 def test_pauses_and_quarantine_are_no_state_to_leave_alone(ledger: SmallLedger) -> None:
