@@ -32,7 +32,9 @@ ORDER = step("order", group_by="row.supplier")
 
 
 def listed(bench: Bench, *entities: str) -> None:
-    refresh_do_not_contact(bench.database, [("customer", entity, "asked us", bench.clock()) for entity in entities])
+    """Whom the list names beside somebody of no interest, for a list that loses everybody is not believed."""
+    rows = [("customer", entity, "asked us", bench.clock()) for entity in ("somebody else", *entities)]
+    refresh_do_not_contact(bench.database, rows)
 
 
 def tried(make_bench: MakeBench, clock: Clock, answer: Outcome) -> Bench:
