@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from small_loop import SIGNAL, SmallLoop
 from sqlalchemy import update
 
 from dagster_project import runtime
+from dagster_project.cli import at_hand
 from dagster_project.cli.main import main
 from dagster_project.ledger.schema import audit, sampled_records
 
@@ -21,6 +23,7 @@ Loopctl = Callable[..., Result]
 @pytest.fixture
 def loopctl(loop: SmallLoop, monkeypatch: pytest.MonkeyPatch) -> Loopctl:
     monkeypatch.setattr(runtime, "surroundings", lambda: loop.around)
+    monkeypatch.setattr(at_hand, "at_hand", lambda: nullcontext(loop.around))
     loop.flag("C1")
     loop.run()
     return lambda *words: CliRunner().invoke(main, [*words], catch_exceptions=False)
