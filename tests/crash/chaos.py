@@ -113,6 +113,8 @@ def _count(loop: Loop, sql: str, now: str | None = None) -> int:
 
 
 def _ingested(loop: Loop) -> set[str]:
+    if not (loop.state_dir / "ledger.sqlite").exists():
+        return set()  # a build may end before the first sensor has made the ledger
     with sqlite3.connect(f"file:{loop.state_dir / 'ledger.sqlite'}?mode=ro", uri=True) as ledger:
         return {row[0] for row in ledger.execute("select build_id from builds")}
 
