@@ -82,7 +82,7 @@ class Patience:
 
 
 def blocks_all(outcome: Outcome) -> bool:
-    """Whether one outcome is enough to send nothing more for now: a limit, refused credentials, a Retry-After."""
+    """Whether one outcome alone stops the rest: a limit, refused credentials, a Retry-After."""
     if outcome.scope != "destination" or outcome.verdict in _ANSWERED:
         return False
     return outcome.retry_after is not None or outcome.reason not in _MAY_BE_THE_ROW_S
